@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -221,6 +222,28 @@ def tiny_fifa(folder: Path) -> Path:
     path = folder / "fifa.safetensors"
     fifa.FiFa(config, Reader(words)).save(path, {"crop": {"margin": 1.25}})
     return path
+
+
+def a_minute_a_step(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """The moment at which time stands still for trainings of language models but for a minute that each step takes."""
+    from facewitness.train import loop
+    from facewitness.train.tuning import Watch
+
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
+    begun = Watch.on_step_begin
+
+    class Clock:
+        @staticmethod
+        def now(_: Any) -> datetime:
+            return now[-1]
+
+    def step(*given: Any, **options: Any) -> None:
+        now.append(now[-1] + timedelta(minutes=1))
+        begun(*given, **options)
+
+    monkeypatch.setattr(loop, "datetime", Clock)
+    monkeypatch.setattr(Watch, "on_step_begin", step)
+    return now[0]
 
 
 def tiny_onnx(folder: Path) -> Path:

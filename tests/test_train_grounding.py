@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,7 @@ from facewitness.models import fifa as fm  # noqa: E402
 from facewitness.models.compact import Compact  # noqa: E402
 from facewitness.models.fifa import FiFa  # noqa: E402
 from facewitness.models.forgerytalker import ForgeryTalker  # noqa: E402
-from facewitness.train import edits, encoder, fifa, forgerytalker, reports  # noqa: E402
+from facewitness.train import edits, encoder, fifa, forgerytalker, loop, reports  # noqa: E402
 from facewitness.train.forgerytalker import Recipe, Stage  # noqa: E402
 from facewitness.train.loop import Loop, Schedule  # noqa: E402
 
@@ -325,6 +327,38 @@ def test_a_batch_in_parts_has_the_mean_of_their_gradients(tmp_path):
         return model.weight.detach().clone()
 
     assert torch.allclose(learned(1), learned(2), atol=1e-6) and torch.allclose(learned(1), learned(4), atol=1e-6)
+
+
+def test_a_run_by_the_clock_goes_on_where_its_rate_stood_and_to_a_later_moment(tmp_path, monkeypatch):
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
+    begun = now[0]
+
+    class Clock:
+        @staticmethod
+        def now(_):
+            return now[-1]
+
+    def a_minute(_):
+        now.append(now[-1] + timedelta(minutes=1))
+
+    def shares(minutes: int, end: int = 40) -> list[float]:
+        """What is behind of the cosine at each step that is logged, as the rates say it."""
+        model = torch.nn.Linear(1, 1)
+        schedule = Schedule(1.0, 40, until=begun + timedelta(minutes=minutes))
+        run = Loop(
+            tmp_path, model, torch.optim.Adam(model.parameters()), schedule,
+            lambda batch, step: {"loss": model(batch["x"]).mean()}, seed="1", batch_size=1, workers=0, save_every=1,
+            each=a_minute,
+        )  # fmt: skip
+        run.run([{"x": torch.ones(1, 1)}] * 40, run.resume(), end)
+        rates = [json.loads(line)["lr"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+        return [math.acos(2 * (rate - 0.02) / 0.98 - 1) / math.pi for rate in rates]
+
+    monkeypatch.setattr(loop, "datetime", Clock)
+    assert shares(5, end=3) == pytest.approx([0, 0.2, 0.4], abs=1e-3)
+    assert shares(5)[3:] == pytest.approx([0.4, 0.7, 1], abs=1e-3)  # the state has the rate of the last step
+    assert shares(8)[6:] == pytest.approx([6 / 40, 6 / 40 + 34 / 80, 1], abs=1e-3)
+    assert shares(8)[9:] == pytest.approx([1], abs=1e-3)  # the moment is past
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -21,6 +22,8 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 for package in ("peft", "transformers", "trl"):
     if find_spec(package) is None:
         pytest.skip(f"needs {package}, of the extra 'vlm'", allow_module_level=True)
+
+from doubles import a_minute_a_step  # noqa: E402
 
 from facewitness.apps.cli import main  # noqa: E402
 
@@ -216,6 +219,26 @@ def test_a_killed_run_goes_on_and_ends_the_same(made, tmp_path, start, language)
     assert all(f">{title}<" in drawn for title in ("KL", "reward", "alignment, weight 1"))
     with pytest.raises(InputError, match="another recipe"):
         run(made, tmp_path / "killed", replace(recipe, beta=0.2), start)
+
+
+def test_by_the_clock_the_rate_falls_to_nothing_and_the_run_ends_whole(made, tmp_path, monkeypatch):
+    begun = a_minute_a_step(monkeypatch)
+    recipe, until = replace(TINY, steps=40, cosine=True), begun + timedelta(minutes=3)
+    assert run(made, tmp_path, recipe, until=until, stop_at_step=1) is None
+    assert (tmp_path / "model-1").exists()
+    assert run(made, tmp_path, recipe, until=until) == tmp_path / "model"
+    assert last_checkpoint(tmp_path).name == "checkpoint-3" and (tmp_path / "curve.svg").exists()
+    log = logged(tmp_path)
+    assert [float(row["share"]) for row in log] == pytest.approx([1 / 3, 2 / 3, 1], abs=1e-4)
+    assert [float(row["learning_rate"]) / recipe.lr for row in log] == pytest.approx([1, 0.75, 0.25], abs=1e-4)
+    samples = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in samples] == [0] * 4 + [2] * 4 + [3] * 4
+
+    later = until + timedelta(minutes=2)
+    run(made, tmp_path, recipe, until=later)
+    expected = [0.5 * (1 + math.cos(math.pi * share)) for share in (3 / 40, 3 / 40 + 37 / 80)]
+    assert [float(row["learning_rate"]) / recipe.lr for row in logged(tmp_path)[3:]] == pytest.approx(expected)
+    assert float(logged(tmp_path)[-1]["share"]) == 1
 
 
 @pytest.mark.parametrize("language", ["full", "lora"])

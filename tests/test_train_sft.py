@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +30,7 @@ for package in ("peft", "transformers", "trl"):
     if find_spec(package) is None:
         pytest.skip(f"needs {package}, of the extra 'vlm'", allow_module_level=True)
 
-from doubles import tiny_fdm  # noqa: E402
+from doubles import a_minute_a_step, tiny_fdm  # noqa: E402
 from safetensors import SafetensorError  # noqa: E402
 
 from facewitness.apps.cli import main  # noqa: E402
@@ -562,6 +564,75 @@ def test_a_run_may_end_before_its_rate_has_fallen(made, tmp_path):
     assert run(made, tmp_path / "b", recipe, stop_at_step=1) is None
     on = weights(run(made, tmp_path / "b", recipe))
     assert all(torch.equal(first[name], on[name]) for name in first)
+
+
+BY_CLOCK = replace(TINY, steps=40, cosine=True, warmup=2)
+
+
+def rates(out: Path) -> dict[int, float]:
+    """In shares of the highest."""
+    return {int(row["step"]): float(row["learning_rate"]) / BY_CLOCK.lr for row in logged(out)}
+
+
+def fallen(step: float, steps: float = 40.0) -> float:
+    """The cosine behind BY_CLOCK's warmup."""
+    return 0.5 * (1 + math.cos(math.pi * (step - 2) / (steps - 2)))
+
+
+def test_by_the_clock_the_rate_falls_to_nothing_and_the_run_ends_whole(made, tmp_path, monkeypatch, capsys):
+    begun = a_minute_a_step(monkeypatch)
+    folder = run(made, tmp_path, BY_CLOCK, until=begun + timedelta(minutes=4))
+    assert "the clock ended the run at step 4 of 40" in capsys.readouterr().err
+    assert folder == tmp_path / "model" and last_checkpoint(tmp_path).name == "checkpoint-4"
+    ended = weights(folder)
+    assert rates(tmp_path) == pytest.approx({1: 0.0, 2: 0.5 * fallen(10), 3: fallen(20), 4: fallen(30)})
+    assert [float(row["share"]) for row in logged(tmp_path)] == [0.25, 0.5, 0.75, 1.0]
+    samples = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
+    assert {row["step"] for row in samples} == {4}
+
+    run(made, tmp_path, BY_CLOCK, until=begun)  # the moment is past: a step that changes nothing
+    assert rates(tmp_path)[5] == 0.0 and len(logged(tmp_path)) == 5
+    again = weights(folder)
+    assert all(torch.equal(ended[name], again[name]) for name in ended)
+
+    run(made, tmp_path, BY_CLOCK, until=begun + timedelta(minutes=10))  # five minutes more, from where its steps stand
+    assert rates(tmp_path)[6] == pytest.approx(fallen(5)) and rates(tmp_path)[7] == pytest.approx(fallen(5 + 35 / 5))
+    assert len(logged(tmp_path)) == 10 and float(logged(tmp_path)[-1]["share"]) == 1
+
+    assert run(made, tmp_path, BY_CLOCK, stop_at_step=12) is None  # and by steps alone
+    assert rates(tmp_path)[11] == pytest.approx(fallen(10)) and rates(tmp_path)[12] == pytest.approx(fallen(11))
+    assert logged(tmp_path)[-1]["share"] == ""
+
+
+def test_a_run_by_the_clock_that_is_killed_goes_on_from_where_its_rate_stood(made, tmp_path, monkeypatch):
+    begun = a_minute_a_step(monkeypatch)
+    until = begun + timedelta(minutes=5)
+    assert run(made, tmp_path, BY_CLOCK, until=until, stop_at_step=3) is None
+    assert run(made, tmp_path, BY_CLOCK, until=until) == tmp_path / "model"
+    assert rates(tmp_path) == pytest.approx({1: 0, 2: 0.5 * fallen(8), 3: fallen(16), 4: fallen(24), 5: fallen(32)})
+
+
+def test_a_moment_that_the_steps_do_not_need_changes_nothing(made, tmp_path, monkeypatch):
+    begun = a_minute_a_step(monkeypatch)
+    recipe = replace(TINY, cosine=True, warmup=1)
+    one = run(made, tmp_path / "steps", recipe)
+    two = run(made, tmp_path / "clock", recipe, until=begun + timedelta(days=1))
+    ours, theirs = weights(one), weights(two)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert [float(row["share"]) for row in logged(tmp_path / "clock")] == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_by_command_a_moment_is_read_and_a_past_one_takes_a_step(made, tmp_path, monkeypatch, capsys):
+    (tmp_path / "r.toml").write_text("steps = 9\nquoted = false\ngeneral = 0.0\nbatch_size = 2\nmicro_batch_size = 2\n")
+    words = ["train", "sft", str(tmp_path / "r.toml"), "--forensic", str(made / "train.parquet"), "--model"]
+    words += [str(made / "small"), "--no-forgery-prompt", "--out", str(tmp_path / "out"), "--until"]
+    with pytest.raises(SystemExit):
+        main([*words, "tomorrow"])
+    assert "expected a moment such as 2026-11-26T02:00Z, got 'tomorrow'" in capsys.readouterr().err
+    a_minute_a_step(monkeypatch)
+    assert main([*words, "2025-12-31T23:00Z"]) == 0
+    assert f"the model: {tmp_path / 'out' / 'model'}" in capsys.readouterr().out
+    assert [row["step"] for row in logged(tmp_path / "out")] == ["1"]
 
 
 def test_without_the_prompt_learner_a_plain_model_comes_out(made, tmp_path):

@@ -374,6 +374,7 @@ def _add_fdm(parser: Any) -> Command:
 def _add_sft(parser: Any) -> Command:
     _add_run(parser, pack=False, workers=0, plan=True)
     _add_changes(parser)
+    _add_until(parser)
     reads(
         parser,
         "--forensic",
@@ -417,7 +418,7 @@ def _add_sft(parser: Any) -> Command:
         folder = sft.train(
             recipe, given.forensic, given.out, general=given.general, detector=given.detector,
             crossfit=given.crossfit, val=given.val, workers=given.workers,
-            show_every=given.show_every, stop_at_step=given.stop_at_step, **_saving(given),
+            show_every=given.show_every, stop_at_step=given.stop_at_step, until=given.until, **_saving(given),
         )  # fmt: skip
         if folder is not None:
             print(f"the model: {folder}")
@@ -585,6 +586,7 @@ def _add_mids(parser: Any) -> Command:
 def _add_grpo(parser: Any) -> Command:
     _add_run(parser, pack=False, workers=0, plan=True)
     _add_changes(parser)
+    _add_until(parser)
     reads(parser, "--data", what="data", metavar="TABLE", help="dma.parquet of facewitness build dma")
     parser.add_argument("--model", metavar="NAME", help="folder of train sft's model, or a hub name")
     reads(
@@ -643,7 +645,7 @@ def _add_grpo(parser: Any) -> Command:
         recipe = read(given)
         folder = grpo.train(
             recipe, given.data, given.out, detector=given.detector, val=given.val, unseen=given.unseen,
-            show_every=given.show_every, stop_at_step=given.stop_at_step, **_saving(given),
+            show_every=given.show_every, stop_at_step=given.stop_at_step, until=given.until, **_saving(given),
         )  # fmt: skip
         if folder is None:
             return ALL

@@ -3,7 +3,7 @@
     facewitness train grpo RECIPE --data dma.parquet --model SFT_FOLDER --out DIR
     facewitness train grpo RECIPE --data dma.parquet --detector fdm.safetensors --out DIR    a plain model, by name
     facewitness train grpo RECIPE --plan --detector runs/fdm/recipe.toml                     what it needs, by count
-        [--val dma.parquet] [--unseen PACK] [--steps N] [--seed N] [--without REWARD …]
+        [--val dma.parquet] [--unseen PACK] [--steps N] [--until TIME] [--seed N] [--without REWARD …]
     torchrun --nproc-per-node 8 -m facewitness train grpo RECIPE …             the same on several GPUs, or processes
 
 Xu et al., "MARE: Multimodal Alignment and Reinforcement for Explainable Deepfake Detection", sections 3.3 and 3.5. To
@@ -30,7 +30,8 @@ the likeliest replies and, in drawn/, of drawn ones.
 A killed run goes on from its last whole checkpoint. Prompt k of step i is drawn from (seed, i, k) alone, and the state
 of every generator is in the checkpoint: on a CPU the rest comes out bit for bit as without the kill
 (tests/test_train_grpo.py). On a GPU, and with vLLM, sums are not always added in the same order; one token drawn
-otherwise, and replies differ from there on: the same prompts, another run in the details.
+otherwise, and replies differ from there on: the same prompts, another run in the details. So it is where the learning
+rate falls with the clock (--until).
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -412,6 +414,7 @@ def train(
     save_every: int = 20,
     show_every: int = 20,
     stop_at_step: int | None = None,
+    until: datetime | None = None,
 ) -> Path | None:
     """Run the recipe; go on where `out` stopped. It maximises equation 11 over groups of replies.
 
@@ -426,6 +429,7 @@ def train(
         save_every: Steps between two checkpoints.
         show_every: Steps between two looks at sample replies.
         stop_at_step: Stops after so many steps, with a checkpoint and the model as it is then, in model-STEP/.
+        until: When training has to be over: a cosine then falls with the clock where the steps alone would be slower.
 
     Returns:
         The folder of the finished model; None where `stop_at_step` came first.
@@ -462,7 +466,7 @@ def train(
     rewards = recipe.paid
     rewards.judge([rows[0]["reply"]], **paired.columns(rows[:1]))  # raises here, not after a step, what a reward lacks
     adapter = recipe.language == "lora" and not isinstance(model, PeftModel)
-    watch = _Watch(out, processor, _several(val_rows), recipe, show_every, stop_at_step)
+    watch = _Watch(out, processor, _several(val_rows), recipe, show_every, stop_at_step, until)
     trainer = _Trainer(
         model,
         _arguments(recipe, out, steps, world, save_every, pv.unspoken(model)),
@@ -486,11 +490,12 @@ def train(
             f"{'no checkpoint was written yet' if kept is None else f'the last checkpoint is {kept}'}."
         )
     step = trainer.state.global_step
-    model_folder = out / ("model" if step >= steps else f"model-{step}")
+    done = step >= steps or watch.over
+    model_folder = out / ("model" if done else f"model-{step}")
     if trainer.is_world_process_zero():
         finite(trainer.model)
         _save(trainer.accelerator.unwrap_model(trainer.model), processor, recipe, model_folder)
-    return model_folder if step >= steps else None
+    return model_folder if done else None
 
 
 @checkpoint.alone
@@ -676,26 +681,29 @@ def plan(recipe: Recipe, detector: Path | None = None, examples: int | None = No
 
 
 class _Watch(Watch):
-    """A progress bar, log.csv, curve.svg and TensorBoard, and replies of the model as it is; stops at `until`.
+    """A progress bar, log.csv, curve.svg and TensorBoard, and replies of the model as it is.
 
-    `why` says why it stopped the run, where it did.
+    `why` says why it gave the run up, where it did.
     """
 
     def __init__(
-        self, out: Path, processor: Any, asked: list[paired.Row], recipe: Recipe, every: int, until: int | None
-    ):
-        super().__init__(out, every, until)
+        self, out: Path, processor: Any, asked: list[paired.Row], recipe: Recipe, every: int,
+        stop_at_step: int | None, until: datetime | None,
+    ):  # fmt: skip
+        super().__init__(out, every, stop_at_step, until)
         self.processor, self.asked, self.recipe = processor, asked, recipe
         self.why: str | None = None
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        super().on_train_begin(args, state, control)
+    def on_train_begin(
+        self, args: Any, state: Any, control: Any, lr_scheduler: Any = None, model: Any = None, **_: Any
+    ) -> None:
+        super().on_train_begin(args, state, control, lr_scheduler)
         if state.is_world_process_zero and state.global_step == 0:
             self.show(model, 0)
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        rows = [row for row in state.log_history if "loss" in row]
-        if not rows or "loss" not in state.log_history[-1]:
+        rows = self.rows(state)
+        if not rows:
             return
         paid = [name for name, weight in self.recipe.paid.weights.items() if weight]
         if (why := self.recipe.stop.reason(rows, paid)) is not None:  # the same in every process
@@ -703,7 +711,7 @@ class _Watch(Watch):
         if not state.is_world_process_zero:
             return
         last = rows[-1]
-        if last["step"] % self.every == 0 or last["step"] == state.max_steps or why is not None:
+        if last["step"] % self.every == 0 or last["step"] == state.max_steps or self.over or why is not None:
             write_whole(self.out / "curve.svg", curve(rows, self.recipe.paid.weights))
         self.bar.update(self.task, description=f"reward {last['reward'] or 0.0:.3f}")
         self.write(rows)

@@ -65,16 +65,18 @@ class Schedule:
     share: float = 0.0
 
     def begin(self, step: int) -> None:
-        """Starts the clock.
+        """Starts the clock. What an earlier clock had ended falls anew, from where its steps stand, to a later moment.
 
         Args:
             step: Number of the step.
         """
-        self.opened, self.share = datetime.now(UTC), max(self.share, step / self.steps)
-        self._from = self.share
+        self.opened = datetime.now(UTC)
+        if self.share >= 1 and self.until is not None and self.until > self.opened:
+            self.share = 0.0
+        self._from = self.share = max(self.share, step / self.steps)
 
-    def rate(self, step: int) -> float:
-        """The learning rate of a step, which moves `share` on.
+    def moved(self, step: int) -> float:
+        """How much of the cosine is behind at a step, by the clock if that is farther; moves `share` there.
 
         Args:
             step: Number of the step.
@@ -83,8 +85,17 @@ class Schedule:
         if self.until is not None:
             passed = (datetime.now(UTC) - self.opened) / max(self.until - self.opened, timedelta(seconds=1))
             self.share = several.agreed(min(1.0, max(self.share, self._from + (1 - self._from) * passed)))
+        return self.share
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, which moves `share` on.
+
+        Args:
+            step: Number of the step.
+        """
+        share = self.moved(step)
         rate = self.lr * min(1.0, (self.before + step + 1) / self.warmup) if self.warmup else self.lr
-        return rate * (0.5 * (1 + math.cos(math.pi * self.share)) * 0.98 + 0.02) if self.cosine else rate
+        return rate * (0.5 * (1 + math.cos(math.pi * share)) * 0.98 + 0.02) if self.cosine else rate
 
     @property
     def over(self) -> bool:
@@ -164,7 +175,9 @@ class Loop:
             InputError: The state is of another recipe.
             WeightsError: It is damaged, or of other tensors.
         """
-        return int(resume(self.out, self.own(), self.average, self.optimizer, self.about).get("step", 0))
+        there = resume(self.out, self.own(), self.average, self.optimizer, self.about)
+        self.schedule.share = float(there.get("share", 0.0))
+        return int(there.get("step", 0))
 
     def run(self, batches: Dataset[Any], begin: int, end: int) -> None:
         """Does steps `begin` to `end`, or fewer where the schedule's clock ends the run.

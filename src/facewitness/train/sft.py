@@ -21,7 +21,8 @@ learning begins with a language model that can already speak. One made from noth
 replies of the DMA data as they are (`runs/mare/sft-small.toml`), with the same loss.
 
 Picture k of step i is drawn from (seed, i, k) alone: neither accumulation nor the number of processes changes what is
-drawn, and a killed run goes on from its last whole checkpoint, with the same result.
+drawn, and a killed run goes on from its last whole checkpoint, with the same result; but for the learning rate where
+that falls with the clock (--until).
 
 Where the paper is silent
     general dialogue  has no forgery prompt: a detector of faces has nothing to say of a picture of a dog
@@ -43,6 +44,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -369,6 +371,7 @@ def train(
     show_every: int = 200,
     log_every: int = 10,
     stop_at_step: int | None = None,
+    until: datetime | None = None,
 ) -> Path | None:
     """Run the recipe; go on where `out` stopped. The loss is KFD's equation 5, of the answers' tokens alone.
 
@@ -386,6 +389,7 @@ def train(
         show_every: Steps between two looks at sample replies.
         log_every: Steps between two lines of the log.
         stop_at_step: Stops after so many steps, with a checkpoint.
+        until: When training has to be over: a cosine then falls with the clock where the steps alone would be slower.
 
     Returns:
         The folder of the finished model; None where `stop_at_step` came first.
@@ -414,7 +418,7 @@ def train(
     evidence = pv.placeholders(model) if recipe.forgery_prompt else ""
     if apart is not None:
         tell(model, processor, examples, apart)
-    watch = _Watch(out, processor, held_out, recipe, show_every, min(end, stop_at_step or end))
+    watch = _Watch(out, processor, held_out, recipe, show_every, min(end, stop_at_step or end), until)
     trainer = trl.SFTTrainer(
         model,
         args=_arguments(recipe, out, steps, world, workers, save_every, log_every),
@@ -437,7 +441,7 @@ def train(
         else:
             with not_from_here():  # it starts processes of its own
                 trainer.train(resume_from_checkpoint=None if last is None else str(last))
-            if trainer.state.global_step < end:
+            if trainer.state.global_step < end and not watch.over:
                 return None
     whole = trainer.accelerator.unwrap_model(trainer.model)
     if trainer.is_fsdp_enabled:  # every process gives its part, and the first one puts them into a model of its own
@@ -632,9 +636,10 @@ class _Watch(Watch):
     """With the answers to the first questions, as they are and as they should be, in samples.jsonl too."""
 
     def __init__(
-        self, out: Path, processor: Any, asked: Sequence[Example], recipe: Recipe, every: int, until: int | None
-    ):
-        super().__init__(out, every, until)
+        self, out: Path, processor: Any, asked: Sequence[Example], recipe: Recipe, every: int,
+        stop_at_step: int | None, until: datetime | None,
+    ):  # fmt: skip
+        super().__init__(out, every, stop_at_step, until)
         self.processor, self.asked, self.max_tokens = processor, asked, recipe.max_tokens
         self.parse = plugins.get("grammars", recipe.grammar).parse
 

@@ -8,6 +8,7 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from facewitness.errors import FacewitnessError, InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.models._hub import first
 from facewitness.train.checkpoint import step_of
+from facewitness.train.loop import Schedule
 
 
 class Draws:
@@ -134,12 +136,16 @@ def finite(model: Any) -> None:
 class Watch(TrainerCallback):
     """A progress bar, log.csv and TensorBoard, and replies of the model as it is, by `show`; stops at `stop_at_step`.
 
+    With `until` it stops at that moment, too, and the rate falls with the clock to what it is behind the last step,
+    wherever the steps alone would be slower; "share" in the log is how much of that way is behind, 1 at the end.
+
     alone   whether one process by itself has the whole model, so that it can be asked
     begun   whether a step was begun, so that all that a checkpoint holds was read
     """
 
-    def __init__(self, out: Path, every: int, stop_at_step: int | None):
-        self.out, self.every, self.stop_at_step = out, every, stop_at_step
+    def __init__(self, out: Path, every: int, stop_at_step: int | None, until: datetime | None = None):
+        self.out, self.every, self.stop_at_step, self.until = out, every, stop_at_step, until
+        self.schedule: Schedule | None = None
         self.alone = True
         self.begun = False
         self.bar = progress()
@@ -153,14 +159,21 @@ class Watch(TrainerCallback):
             step: Number of the step.
         """
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Starts the bar.
+    @property
+    def over(self) -> bool:
+        """Whether the clock has ended the run."""
+        return self.schedule is not None and self.schedule.over
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, lr_scheduler: Any = None, **_: Any) -> None:
+        """Starts the clock and the bar.
 
         Args:
             args: Of transformers.
             state: Of transformers.
             control: Of transformers.
+            lr_scheduler: Of transformers.
         """
+        self._start_clock(args, state, lr_scheduler)
         if not state.is_world_process_zero:
             return
         self.task = self.bar.add_task("fine-tuning", total=state.max_steps, completed=state.global_step)
@@ -182,7 +195,7 @@ class Watch(TrainerCallback):
         self.begun = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Moves the bar, shows replies where it is time, and ends the run at `stop_at_step`.
+        """Moves the bar, shows replies where it is time, and ends the run at `stop_at_step` or by the clock.
 
         Args:
             args: Of transformers.
@@ -190,15 +203,18 @@ class Watch(TrainerCallback):
             control: Of transformers.
             model: What learns.
         """
-        if self.stop_at_step is not None and state.global_step >= self.stop_at_step:
+        if self.over or (self.stop_at_step is not None and state.global_step >= self.stop_at_step):
             control.should_training_stop = control.should_save = True
         # a line of the log is a mean since the one before it: none may reach over a state that a run goes on from
         control.should_log = control.should_log or control.should_save or state.global_step == state.max_steps
         if not state.is_world_process_zero:
             return
         self.bar.update(self.task, completed=state.global_step)
-        if self.alone and (state.global_step % self.every == 0 or state.global_step == state.max_steps):
+        last = self.over or state.global_step == state.max_steps
+        if self.alone and (last or state.global_step % self.every == 0):
             self.show(model, state.global_step)
+        if self.over and state.global_step < state.max_steps:
+            self.bar.console.print(f"the clock ended the run at step {state.global_step} of {state.max_steps}")
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Keeps a line of the log.
@@ -211,8 +227,8 @@ class Watch(TrainerCallback):
         Raises:
             InputError: The loss is no number any more.
         """
-        rows = [row for row in state.log_history if "loss" in row]
-        if not rows or "loss" not in state.log_history[-1]:
+        rows = self.rows(state)
+        if not rows:
             return
         if not math.isfinite(rows[-1]["loss"]):  # in every process
             raise InputError(f"The loss is no number any more at step {rows[-1]['step']}. Lower lr in the recipe.")
@@ -220,6 +236,18 @@ class Watch(TrainerCallback):
             return
         self.bar.update(self.task, description=f"loss {float(rows[-1]['loss']):.3f}")
         self.write(rows)
+
+    def rows(self, state: Any) -> list[dict[str, Any]]:
+        """The log's lines about steps, the last with its share of the way; none where the last is about others.
+
+        Args:
+            state: Of transformers.
+        """
+        if not state.log_history or "loss" not in state.log_history[-1]:
+            return []
+        if self.schedule is not None:
+            state.log_history[-1]["share"] = round(self.schedule.share, 5)
+        return [row for row in state.log_history if "loss" in row]
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """All rows into log.csv, the last one onto the board.
@@ -250,6 +278,25 @@ class Watch(TrainerCallback):
         self.bar.stop()
         if self.board is not None:
             self.board.close()
+
+    def _start_clock(self, args: Any, state: Any, scheduler: Any) -> None:
+        """Transformers' rate of a step becomes that of the step at which the clock would have the run."""
+        if self.until is not None:
+            steps, warmup = state.max_steps, args.get_warmup_steps(state.max_steps)
+            earlier = [row.get("share", 0.0) for row in state.log_history if "loss" in row]
+            self.schedule = clock = Schedule(
+                args.learning_rate, steps, warmup, until=self.until, share=earlier[-1] if earlier else 0.0
+            )
+            clock.begin(state.global_step)
+            of_step = scheduler.lr_lambdas[0]
+
+            def rate(step: int) -> float:  # warming up takes its steps, whatever the clock says
+                return float(of_step(min(step, warmup)) * of_step(max(clock.moved(step) * steps, warmup)))
+
+            scheduler.lr_lambdas = [rate] * len(scheduler.lr_lambdas)
+        if state.global_step:  # a checkpoint has the rate that an earlier clock gave
+            scheduler.last_epoch -= 1
+            scheduler.step()
 
     def _keep_samples(self, done: int) -> None:
         """Drop replies of steps that are about to be done again."""
