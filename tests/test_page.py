@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from reports import examined, finding, landmarks, painted
 from skimage import data
 
 fastapi = pytest.importorskip("fastapi")
@@ -23,6 +25,7 @@ from facewitness.apps.service.settings import Settings  # noqa: E402
 from facewitness.apps.ui import routes, view, words  # noqa: E402
 from facewitness.builders.review import Item, Queue  # noqa: E402
 from facewitness.errors import UnknownName  # noqa: E402
+from facewitness.explain import graded  # noqa: E402
 from facewitness.types import Reply, Testimony  # noqa: E402
 
 UI = files("facewitness.apps.ui")
@@ -117,6 +120,23 @@ def test_a_quarrel_of_words_and_mask_is_shown_with_the_words() -> None:
     assert shown.notes == reply.notes and shown.refusals == ()
     template = files("facewitness.apps.ui").joinpath("templates/analysis.html").read_text(encoding="utf-8")
     assert "{% for line in witness.notes %}" in template
+
+
+def test_what_the_score_rests_on_is_first_and_what_it_does_not_speaks_against() -> None:
+    mesh = landmarks(90, 110, 250)
+    frame = painted(640, 480, mesh)
+    named = (("nose", 0.9, -0.49), ("left_eye", 0.8, None), ("mouth", 0.7, 0.41))
+    found = tuple(
+        replace(finding(frame, mesh, region, f"The {region} is odd.", strength), moves=moves)
+        for region, strength, moves in named
+    )
+    person = examined(frame, mesh, "fake", 0.9, findings=found[1:])
+    for_it, against = [text for _, text in view._for(1, person)], list(view._against(person))
+    assert for_it[0].startswith("Strong sign (70 %): The mouth is odd. The score rests on it")
+    assert for_it[1:] == [f"{graded(found[1])}: The left_eye is odd."]
+    assert any("The nose is odd. The score does not rest on it." in text for text in against)
+    shown = view._witness(person.verdict.testimonies[0]).findings
+    assert "nose" in shown[-1] and not any("odds" in text for text in (*for_it, *against, *shown))
 
 
 def test_forms_work_without_script(client: TestClient, analysed: str) -> None:

@@ -358,7 +358,7 @@ def moved_in_words(moves: float | None) -> str:
     Args:
         moves: By how much the log-odds fell when the place was painted over; None where nobody tried.
     """
-    return "" if moves is None else f"painted over: log-odds {-moves:+.2f}".replace("-", "−")
+    return "" if moves is None else "painted over: log-odds " + f"{-moves:+.2f}".replace("-", "−")
 
 
 def measured_in_words(finding: Finding) -> str:

@@ -73,6 +73,10 @@ def add_to(commands: Any) -> None:
     work.add_argument("--max-minutes", type=size, metavar="N", help="of a film, in its own time (180)")
     work.add_argument("--max-queued", type=positive, metavar="N", help="analyses that wait (10,000)")
     work.add_argument("--max-uploads", type=positive, metavar="N", help="uploads received at one time (32)")
+    work.add_argument(
+        "--max-uploads-each", type=positive, metavar="N", help="of these for one caller (a quarter of them)"
+    )
+    work.add_argument("--upload-minutes", type=size, metavar="N", help="that an upload may take (60)")
     work.add_argument("--max-stored", type=size, metavar="N", help="megabytes of all uploads together (what there is)")
     work.add_argument("--reserve", type=size, metavar="N", help="megabytes of the disk that stay free (500)")
     work.add_argument("--picture-seconds", type=size, metavar="N", help="that a picture may take (300)")
@@ -154,6 +158,8 @@ def _settings(given: argparse.Namespace) -> Any:
         "jobs": given.jobs,
         "max_queued": given.max_queued,
         "max_uploads": given.max_uploads,
+        "max_uploads_each": given.max_uploads_each,
+        "upload_longest": None if given.upload_minutes is None else 60 * given.upload_minutes,
         "rate": given.rate,
         "burst": given.burst,
         "max_open": given.max_open,

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from facewitness import plugins
 from facewitness.apps.api import body, events, wire
-from facewitness.apps.api.guard import allowed
+from facewitness.apps.api.guard import allowed, caller_of
 from facewitness.apps.api.problems import MEDIA, Refused
 from facewitness.apps.api.ranges import Whole
 from facewitness.apps.service.keys import Caller
@@ -186,7 +186,7 @@ async def send(
     What is accepted is analysed once, whatever happens to the server. Ask at `Location` how far it is, or send
     `Prefer: wait=30` to be answered when it has ended. An `Idempotency-Key` makes a request safe to repeat.
     """
-    async with request.app.state.uploads:
+    async with request.app.state.uploads.one(caller_of(request.scope)):
         incoming = await run_in_threadpool(here.receive)
         try:
             called, fields = await body.receive(request, incoming, here.settings)

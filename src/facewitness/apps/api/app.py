@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from facewitness.apps.api import analyses, system, wire
 from facewitness.apps.api.guard import Guard
 from facewitness.apps.api.problems import answer_errors
+from facewitness.apps.api.slots import Slots
 from facewitness.apps.service.service import Service
 from facewitness.apps.service.settings import Settings
 from facewitness.version import __version__
@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
         redirect_slashes=False,
     )
     app.state.service = here
-    app.state.uploads = asyncio.Semaphore(here.settings.max_uploads)
+    app.state.uploads = Slots(here.settings)
     app.state.metrics = system.Metrics(here)
     answer_errors(app)
     app.include_router(analyses.router)

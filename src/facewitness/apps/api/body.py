@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 from urllib.parse import unquote
 
@@ -54,9 +54,11 @@ async def receive(request: Request, incoming: Incoming, settings: Settings) -> t
     return None, {}
 
 
-async def _pieces(request: Request, settings: Settings) -> AsyncIterator[bytes]:
-    """The body's pieces. Raises Refused where they stop coming, or come too slowly."""
-    began, came = time.monotonic(), 0
+async def _pieces(
+    request: Request, settings: Settings, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[bytes]:
+    """The body's pieces. Raises Refused where they stop coming, come too slowly, or take too long in all."""
+    began, came = clock(), 0
     body = request.stream().__aiter__()
     while True:
         try:
@@ -68,7 +70,10 @@ async def _pieces(request: Request, settings: Settings) -> AsyncIterator[bytes]:
         except ClientDisconnect:
             raise Refused("bad-request", "The upload broke off. Send it again.") from None
         came += len(piece)
-        late = time.monotonic() - began - settings.upload_time
+        lasted = clock() - began
+        if lasted > settings.upload_longest:
+            raise slow(f"The upload was not done after {settings.upload_longest / 60:g} minutes.")
+        late = lasted - settings.upload_time
         if late > 0 and came < late * settings.upload_rate:
             raise slow(f"Less than {settings.upload_rate:,} bytes a second came.")
         if piece:

@@ -97,7 +97,7 @@ class Guard:
         try:
             refused = await self._refused(scope, headers)
             if refused is None:
-                counted = _caller_of(scope)
+                counted = caller_of(scope)
                 self._open[counted] += 1
             if refused is not None:
                 await refused(scope, receive, answer)
@@ -141,8 +141,8 @@ class Guard:
                 raise Refused("misdirected", f"This server is not called '{host[:80]}'. {_NAMED}")
             _check_origin(scope["method"], host, headers)
             state["caller"], state["needs_key"] = await run_in_threadpool(self._caller, headers)
-            self._count(_caller_of(scope))
-            if self._open[_caller_of(scope)] >= self._service.settings.max_open:
+            self._count(caller_of(scope))
+            if self._open[caller_of(scope)] >= self._service.settings.max_open:
                 limit = self._service.settings.max_open
                 raise Refused(
                     "too-often",
@@ -211,7 +211,7 @@ class Guard:
             )
 
 
-def _caller_of(scope: Scope) -> str:
+def caller_of(scope: Scope) -> str:
     """By whom a request is counted: the key, or the address where nobody is known."""
     caller: Caller | None = scope["state"]["caller"]
     address = scope["client"][0] if scope.get("client") else ""

@@ -37,12 +37,15 @@ class Settings:
         max_length: of a film, in seconds of its time.
         max_queued: jobs that wait; more are refused.
         max_uploads: uploads that are received at one time; more wait.
+        max_uploads_each: of these for one caller; None for a quarter of them.
+        slot_time: how long an upload waits to be received before it is refused.
         max_stored: bytes of all uploads together; None for as many as there is room for.
         reserve: bytes of the disk that stay free.
         picture_time, film_time: how long an analysis may take.
         answer_time: how long drawing a page or answering a question may take.
         upload_time: how long an upload may stand still, or be slower than `upload_rate`.
         upload_rate: bytes a second that an upload has on average after that time.
+        upload_longest: how long an upload may take in all.
         wait_time: the longest a request waits for its analysis (`Prefer: wait`).
         keep_uploads, keep_reports: how long after its analysis; None for ever.
         rate, burst: requests a minute of one caller, and how many at once.
@@ -66,6 +69,8 @@ class Settings:
     max_length: float = 3 * 3600.0
     max_queued: int = 10_000
     max_uploads: int = 32
+    max_uploads_each: int | None = None
+    slot_time: float = 30.0
     max_stored: int | None = None
     reserve: int = 500_000_000
     picture_time: float = 300.0
@@ -73,6 +78,7 @@ class Settings:
     answer_time: float = 120.0
     upload_time: float = 20.0
     upload_rate: int = 2_000
+    upload_longest: float = 3600.0
     wait_time: float = 60.0
     keep_uploads: float | None = 30 * DAY
     keep_reports: float | None = None
@@ -86,6 +92,7 @@ class Settings:
         for name in (
             *("jobs", "max_body", "max_picture", "max_pixels", "max_length", "max_queued", "max_uploads"),
             *("picture_time", "film_time", "answer_time", "upload_time", "rate", "burst", "max_open", "attempts"),
+            *("slot_time", "upload_longest"),
         ):
             if not getattr(self, name) > 0:
                 raise InputError(f"Settings.{name}: expected a number above 0, got {getattr(self, name)!r}")
@@ -96,6 +103,17 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise InputError(f"Settings.{name}: expected a number of at least 0 or None, got {value!r}")
+
+        if self.max_uploads_each is not None and not self.max_uploads_each > 0:
+            raise InputError(
+                f"Settings.max_uploads_each: expected a number above 0 or None, got {self.max_uploads_each!r}"
+            )
+
+    @property
+    def share_of_uploads(self) -> int:
+        """Uploads of one caller that are received at one time."""
+        share = self.max_uploads_each or max(1, self.max_uploads // 4)
+        return min(share, self.max_uploads)
 
     @property
     def url(self) -> str:

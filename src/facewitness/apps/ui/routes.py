@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 
 from facewitness import plugins
 from facewitness.apps.api import body
-from facewitness.apps.api.guard import COOKIE
+from facewitness.apps.api.guard import COOKIE, caller_of
 from facewitness.apps.api.problems import Refused, status_of
 from facewitness.apps.api.ranges import Whole
 from facewitness.apps.service.keys import Caller
@@ -152,15 +152,16 @@ async def send(request: Request) -> Response:
         return _door(request)
     here = _service(request)
     try:
-        incoming = await run_in_threadpool(here.receive)
-        try:
-            name, fields = await body.receive(request, incoming, here.settings)
-            row = await run_in_threadpool(
-                here.submit, incoming, name or "upload", owner=caller.name, case_name=fields.get("case_name", ""),
-                note=fields.get("note", ""),
-            )  # fmt: skip
-        finally:
-            await run_in_threadpool(incoming.__exit__, None, None, None)
+        async with request.app.state.uploads.one(caller_of(request.scope)):
+            incoming = await run_in_threadpool(here.receive)
+            try:
+                name, fields = await body.receive(request, incoming, here.settings)
+                row = await run_in_threadpool(
+                    here.submit, incoming, name or "upload", owner=caller.name, case_name=fields.get("case_name", ""),
+                    note=fields.get("note", ""),
+                )  # fmt: skip
+            finally:
+                await run_in_threadpool(incoming.__exit__, None, None, None)
     except (FacewitnessError, Refused) as error:
         return _problem(request, error)
     return RedirectResponse(f"/analyses/{row.id}", 303, _HEADERS)

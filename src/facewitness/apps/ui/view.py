@@ -8,7 +8,7 @@ from typing import Any
 
 from facewitness import phrases
 from facewitness.dialogue import Dialogue
-from facewitness.explain import rests_on, suspicions
+from facewitness.explain import graded, rests_on, suspicions
 from facewitness.formats import cases, fits, lines, stands, why_it_won, worth
 from facewitness.overtime import clock
 from facewitness.phrases import visible
@@ -177,7 +177,7 @@ def _witness(testimony: Testimony) -> WitnessView:
         words=() if reply is None or sides else lines(reply.text),
         notes=() if reply is None or sides else tuple(map(visible, reply.notes)),
         refusals=() if reply is None else tuple(map(visible, reply.refusals or ())),
-        findings=tuple(f"{visible(finding.claim)} {_measured(finding)}" for finding in testimony.findings),
+        findings=tuple(map(_measured, sorted(testimony.findings, key=lambda finding: not rests_on(finding)))),
         cases=tuple(
             (side, lines(case.text), fits(side, case), case.label == side and stands(testimony, case))
             for side, case in sides
@@ -203,17 +203,25 @@ def _places(number: int, person: PersonReport, shown: FrameRef | None) -> Iterat
 
 
 def _for(number: int, person: PersonReport) -> Iterator[tuple[str, str]]:
-    """What was found, claimed or not, and what a witness said under the hypothesis that the face is forged."""
+    """What was found, without what the score does not rest on, and what was said under the hypothesis of a forgery."""
     claimed = {id(finding): index for index, finding in enumerate(person.findings)}
     regions = {finding.region: index for index, finding in enumerate(person.findings)}
-    for finding in suspicions(person.verdict):
+    found = suspicions(person.verdict)  # strongest first; what the score rests on before what nobody tried
+    for finding in sorted(filter(rests_on, found), key=lambda finding: finding.moves is None):
         index = claimed.get(id(finding), regions.get(finding.region))
-        yield ("" if index is None else _id(number, index)), f"{visible(finding.claim)} {_measured(finding)}"
+        yield ("" if index is None else _id(number, index)), _measured(finding)
     yield from (("", text) for text in _hypothetical(person, "fake"))
 
 
 def _measured(finding: Finding) -> str:
-    return f"({phrases.measured_in_words(finding)})"
+    """A finding with its strength, and where that was tried whether the score rests on its place."""
+    if finding.moves is None:
+        rest = ""
+    elif rests_on(finding):
+        rest = " The score rests on it: painted over, it lowers the score more than another place."
+    else:
+        rest = " The score does not rest on it."
+    return f"{graded(finding)}: {visible(finding.claim)}{rest}"
 
 
 def _against(person: PersonReport) -> Iterator[str]:
@@ -224,10 +232,7 @@ def _against(person: PersonReport) -> Iterator[str]:
     for reason in (*verdict.reasons, *person.face.quality.reasons):
         if verdict.label != "fake" or reason not in verdict.reasons:
             yield visible(reason)
-    still = [finding for finding in suspicions(verdict) if not rests_on(finding)]
-    if still:
-        places = phrases.listed(phrases.places_of(finding) for finding in still)
-        yield f"Painted over, these places do not lower the score: {places}."
+    yield from (_measured(finding) for finding in suspicions(verdict) if not rests_on(finding))
     if verdict.label != "real":
         yield _LIMITS
     yield from _hypothetical(person, "real")
