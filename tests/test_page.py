@@ -130,7 +130,7 @@ def test_what_the_score_rests_on_is_first_and_what_it_does_not_speaks_against() 
         replace(finding(frame, mesh, region, f"The {region} is odd.", strength), moves=moves)
         for region, strength, moves in named
     )
-    person = examined(frame, mesh, "fake", 0.9, findings=found[1:])
+    person = examined(frame, mesh, "fake", 0.9, findings=found)
     for_it, against = [text for _, text in view._for(1, person)], list(view._against(person))
     assert for_it[0].startswith("Strong sign (70 %): The mouth is odd. The score rests on it")
     assert for_it[1:] == [f"{graded(found[1])}: The left_eye is odd."]
