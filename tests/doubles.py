@@ -226,7 +226,6 @@ def tiny_fifa(folder: Path) -> Path:
 
 def a_minute_a_step(monkeypatch: pytest.MonkeyPatch) -> datetime:
     """The moment at which time stands still for trainings of language models but for a minute that each step takes."""
-    from facewitness.train import loop
     from facewitness.train.tuning import Watch
 
     now = [datetime(2026, 1, 1, tzinfo=UTC)]
@@ -241,7 +240,7 @@ def a_minute_a_step(monkeypatch: pytest.MonkeyPatch) -> datetime:
         now.append(now[-1] + timedelta(minutes=1))
         begun(*given, **options)
 
-    monkeypatch.setattr(loop, "datetime", Clock)
+    monkeypatch.setattr(schedule, "datetime", Clock)
     monkeypatch.setattr(Watch, "on_step_begin", step)
     return now[0]
 

@@ -33,9 +33,10 @@ from facewitness.models import fifa as fm  # noqa: E402
 from facewitness.models.compact import Compact  # noqa: E402
 from facewitness.models.fifa import FiFa  # noqa: E402
 from facewitness.models.forgerytalker import ForgeryTalker  # noqa: E402
-from facewitness.train import edits, encoder, fifa, forgerytalker, loop, reports  # noqa: E402
+from facewitness.train import edits, encoder, fifa, forgerytalker, reports, schedule  # noqa: E402
 from facewitness.train.forgerytalker import Recipe, Stage  # noqa: E402
-from facewitness.train.loop import Loop, Schedule  # noqa: E402
+from facewitness.train.loop import Loop  # noqa: E402
+from facewitness.train.schedule import Schedule  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 RUNS = Path(__file__).parents[1] / "runs"
@@ -354,7 +355,7 @@ def test_a_run_by_the_clock_goes_on_where_its_rate_stood_and_to_a_later_moment(t
         rates = [json.loads(line)["lr"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
         return [math.acos(2 * (rate - 0.02) / 0.98 - 1) / math.pi for rate in rates]
 
-    monkeypatch.setattr(loop, "datetime", Clock)
+    monkeypatch.setattr(schedule, "datetime", Clock)
     assert shares(5, end=3) == pytest.approx([0, 0.2, 0.4], abs=1e-3)
     assert shares(5)[3:] == pytest.approx([0.4, 0.7, 1], abs=1e-3)  # the state has the rate of the last step
     assert shares(8)[6:] == pytest.approx([6 / 40, 6 / 40 + 34 / 80, 1], abs=1e-3)

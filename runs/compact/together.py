@@ -40,7 +40,8 @@ from facewitness.models import _norm
 from facewitness.models._answers import Answers
 from facewitness.models.compact import Compact
 from facewitness.train import compact
-from facewitness.train.loop import CLIP, Schedule
+from facewitness.train.loop import CLIP
+from facewitness.train.schedule import Schedule
 
 SAVED = 60.0  # seconds between two savings
 

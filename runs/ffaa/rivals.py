@@ -38,7 +38,8 @@ from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.models import _torchvision  # noqa: F401  (timm imports torchvision)
 from facewitness.models.sbi import SBI
-from facewitness.train.loop import Loop, Schedule
+from facewitness.train.loop import Loop
+from facewitness.train.schedule import Schedule
 
 NAME = "legacy_xception"  # timm's name of Chollet's network
 EPOCHS, BATCH, LR, DECAY, SIZE, MARGIN = 20, 112, 1e-3, 1e-6, 299, 1.3

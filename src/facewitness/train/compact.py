@@ -52,8 +52,9 @@ from facewitness.models._answers import Answers
 from facewitness.models.compact import SHIPPED, Compact, read_weights
 from facewitness.models.patches import Patches
 from facewitness.train import checkpoint, several
-from facewitness.train.loop import Batch, Loop, Schedule, resume, some_in_float
+from facewitness.train.loop import Batch, Loop, resume, some_in_float
 from facewitness.train.recipe import by_share, digest, known, read_recipe
+from facewitness.train.schedule import Schedule
 from facewitness.types import KINDS, Landmarks, Pixels
 
 _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]

@@ -33,8 +33,9 @@ from facewitness.models._norm import keep_statistics
 from facewitness.models.compact import SHIPPED, Compact, read_weights
 from facewitness.models.mask_decoder import bce_loss, dice_loss
 from facewitness.train import checkpoint, edits, reports
-from facewitness.train.loop import Batch, Loop, Schedule
+from facewitness.train.loop import Batch, Loop
 from facewitness.train.recipe import digest, known, read_recipe
+from facewitness.train.schedule import Schedule
 
 LOSSES = {"mask": 1.0, "dice": 0.5, "parsing": 0.5}
 STRIDE = 4  # pixels that a sample of the network's maps stands for

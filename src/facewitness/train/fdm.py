@@ -64,9 +64,10 @@ from facewitness.forge import degrade
 from facewitness.models.fdm import FDM
 from facewitness.phrases import cell
 from facewitness.train import checkpoint
-from facewitness.train.loop import Batch, Loop, Schedule, put, some_in_float
+from facewitness.train.loop import Batch, Loop, put, some_in_float
 from facewitness.train.plan import CONVOLUTIONS, Plan, passed_through
 from facewitness.train.recipe import MOST_SIDE, arguments, buildable, check, known, read_recipe
+from facewitness.train.schedule import Schedule
 
 # -------------------------------------------------------------------------------------------------------- the recipe
 

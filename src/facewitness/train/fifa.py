@@ -62,9 +62,10 @@ from facewitness.models.fifa import (
 )
 from facewitness.phrases import capital
 from facewitness.train import checkpoint, edits, reports, several
-from facewitness.train.loop import Batch, Loop, Schedule, halved, only, precision
+from facewitness.train.loop import Batch, Loop, halved, only, precision
 from facewitness.train.plan import Language, Plan
 from facewitness.train.recipe import above_zero, at_least, buildable, digest, known, read_recipe
+from facewitness.train.schedule import Schedule
 from facewitness.types import KINDS
 
 TASKS: Mapping[str, float] = {  # share of questions

@@ -45,9 +45,10 @@ from facewitness.models._reader import Reader, learned
 from facewitness.models.compact import read_weights
 from facewitness.models.fpn import OMEGA, Prompt
 from facewitness.train import checkpoint, edits, published, reports, several
-from facewitness.train.loop import Batch, Loop, Schedule, halved, only, precision
+from facewitness.train.loop import Batch, Loop, halved, only, precision
 from facewitness.train.plan import GIB, Language, Plan
 from facewitness.train.recipe import above_zero, at_least, buildable, digest, known, of_steps_or_epochs, read_recipe
+from facewitness.train.schedule import Schedule
 
 STAGES = ("pretrain", "fpn", "report")
 TIME = {"pretrain": 0.15, "fpn": 0.3, "report": 0.55}  # shares of a run that ends by the clock

@@ -49,7 +49,7 @@ from facewitness.models import minilm
 from facewitness.models.kfd import KFD, ClipEncoders, Embed, SmallEncoders, adapt, is_elsewhere
 from facewitness.models.sbi import SBI
 from facewitness.train import checkpoint, several
-from facewitness.train.loop import Batch, Loop, Schedule, precision, put, some_in_float
+from facewitness.train.loop import Batch, Loop, precision, put, some_in_float
 from facewitness.train.plan import Plan, passed_through
 from facewitness.train.recipe import (
     above_zero,
@@ -63,6 +63,7 @@ from facewitness.train.recipe import (
     of_steps_or_epochs,
     read_recipe,
 )
+from facewitness.train.schedule import Schedule
 
 _ENCODERS: Mapping[str, type] = {"clip": ClipEncoders, "small": SmallEncoders}
 _TRIES = 8

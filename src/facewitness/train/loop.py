@@ -20,8 +20,6 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,71 +34,10 @@ from facewitness.errors import InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.processes import not_from_here
 from facewitness.train import checkpoint, several
+from facewitness.train.schedule import Schedule
 
 CLIP = 5.0  # the largest norm of a gradient
 Batch = Mapping[str, Tensor]
-
-
-@dataclass
-class Schedule:
-    """The learning rate of a step: it rises over `warmup` steps and then, with `cosine`, falls to a fiftieth.
-
-    Args:
-        lr: The highest rate.
-        steps: Steps of the whole cosine.
-        warmup: Steps in which the rate rises.
-        cosine: Whether it falls at all.
-        before: Steps of earlier stages, which count as warm-up.
-        until: A moment at which the run has to be over: the cosine then falls with the clock, from where it stands
-            when the run begins, wherever its steps alone would be slower.
-        share: How much of the cosine an earlier part of this run has behind it.
-    """
-
-    lr: float
-    steps: int
-    warmup: int = 0
-    cosine: bool = True
-    before: int = 0
-    until: datetime | None = None
-    share: float = 0.0
-
-    def begin(self, step: int) -> None:
-        """Starts the clock. What an earlier clock had ended falls anew, from where its steps stand, to a later moment.
-
-        Args:
-            step: Number of the step.
-        """
-        self.opened = datetime.now(UTC)
-        if self.share >= 1 and self.until is not None and self.until > self.opened:
-            self.share = 0.0
-        self._from = self.share = max(self.share, step / self.steps)
-
-    def moved(self, step: int) -> float:
-        """How much of the cosine is behind at a step, by the clock if that is farther; moves `share` there.
-
-        Args:
-            step: Number of the step.
-        """
-        self.share = step / self.steps
-        if self.until is not None:
-            passed = (datetime.now(UTC) - self.opened) / max(self.until - self.opened, timedelta(seconds=1))
-            self.share = several.agreed(min(1.0, max(self.share, self._from + (1 - self._from) * passed)))
-        return self.share
-
-    def rate(self, step: int) -> float:
-        """The learning rate of a step, which moves `share` on.
-
-        Args:
-            step: Number of the step.
-        """
-        share = self.moved(step)
-        rate = self.lr * min(1.0, (self.before + step + 1) / self.warmup) if self.warmup else self.lr
-        return rate * (0.5 * (1 + math.cos(math.pi * share)) * 0.98 + 0.02) if self.cosine else rate
-
-    @property
-    def over(self) -> bool:
-        """Whether the clock has ended the run."""
-        return self.until is not None and self.share >= 1
 
 
 class Loop:

@@ -48,9 +48,10 @@ from facewitness.models import deciding
 from facewitness.models.compact import read_weights
 from facewitness.models.mids import IMAGE_MODEL, MIDS, TEXT_MODEL, PublishedEncoders, SmallEncoders
 from facewitness.train import checkpoint
-from facewitness.train.loop import Loop, Schedule
+from facewitness.train.loop import Loop
 from facewitness.train.plan import Plan, passed_through
 from facewitness.train.recipe import known, read_recipe
+from facewitness.train.schedule import Schedule
 from facewitness.types import Pixels
 
 SCHEMA = pa.schema(

@@ -27,7 +27,7 @@ from facewitness.errors import FacewitnessError, InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.models._hub import first
 from facewitness.train.checkpoint import step_of
-from facewitness.train.loop import Schedule
+from facewitness.train.schedule import Schedule
 
 
 class Draws:
