@@ -240,7 +240,7 @@ def a_minute_a_step(monkeypatch: pytest.MonkeyPatch) -> datetime:
         now.append(now[-1] + timedelta(minutes=1))
         begun(*given, **options)
 
-    monkeypatch.setattr(schedule, "datetime", Clock)
+    monkeypatch.setattr("facewitness.train.schedule.datetime", Clock)
     monkeypatch.setattr(Watch, "on_step_begin", step)
     return now[0]
 
