@@ -206,8 +206,8 @@ def _for(number: int, person: PersonReport) -> Iterator[tuple[str, str]]:
     """What was found, without what the score does not rest on, and what was said under the hypothesis of a forgery."""
     claimed = {id(finding): index for index, finding in enumerate(person.findings)}
     regions = {finding.region: index for index, finding in enumerate(person.findings)}
-    found = suspicions(person.verdict)  # strongest first; what the score rests on before what nobody tried
-    for finding in sorted(filter(rests_on, found), key=lambda finding: finding.moves is None):
+    suspected = suspicions(person.verdict)  # strongest first; what the score rests on before what nobody tried
+    for finding in sorted(filter(rests_on, suspected), key=lambda finding: finding.moves is None):
         index = claimed.get(id(finding), regions.get(finding.region))
         yield ("" if index is None else _id(number, index)), _measured(finding)
     yield from (("", text) for text in _hypothetical(person, "fake"))
