@@ -25,8 +25,8 @@ _TRIED = {
     "unseen": (
         "runs 9 to 16 and the means of their weights ([README](README.md)): features of length one, more around the "
         "face, other generators' pictures (+0.019, ships), autoencoders' pictures, fewer portraits without a pair, six "
-        "networks on a GPU for nine minutes; other inputs, features and views, 60,000 pictures each ([networks.md](networks.md)); "
-        "a second network begun anew beside the first (0.726 for 0.727, raw); "
+        "networks on a GPU for nine minutes; other inputs, features and views, 60,000 pictures each "
+        "([networks.md](networks.md)); a second network begun anew beside the first (0.726 for 0.727, raw); "
         f"a general encoder's features, KFD's score beside it ({_LOG}, 2026-11-27)"
     ),
     "decided": (
