@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -54,6 +55,7 @@ def test_a_run_goes_on_only_from_the_weights_it_began_with(tmp_path):
     for folder in (base, model / "adapter", out / "checkpoints" / "checkpoint-1"):
         folder.mkdir(parents=True)
     (base / "model.safetensors").write_bytes(b"words")
+    (base / "config.json").write_text("{}")
     (model / "adapter" / "a.safetensors").write_bytes(b"a")
     (model / "prompted.json").write_text(json.dumps({"base": str(base)}))
     (out / "checkpoints" / "checkpoint-1" / "trainer_state.json").write_text('{"global_step": 1}')
@@ -72,6 +74,11 @@ def test_a_run_goes_on_only_from_the_weights_it_began_with(tmp_path):
     (out / "resolved.json").write_text(json.dumps({"recipe": {"model": str(model)}, "steps": 2}))
     checkpoint.same_run(out, facts())  # an earlier version did not write it down
     assert checkpoint.weights_of("nobody/a-model-on-the-hub") is None and checkpoint.weights_of("") is None
+    os.mkfifo(tmp_path / "pipe.safetensors")  # in a folder that is no model nothing is opened
+    assert checkpoint.weights_of(str(tmp_path)) is None
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="a device, a pipe or a socket"):
+        checkpoint.weights_of(str(tmp_path))
 
 
 def test_a_hash_of_what_is_not_there(tmp_path):

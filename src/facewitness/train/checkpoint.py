@@ -19,8 +19,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from facewitness import files as reading
 from facewitness.errors import InputError, WeightsError
-from facewitness.files import held, write_whole
+from facewitness.files import held, is_there, write_whole
+
+MOST = 10**12  # bytes of a file whose digest is taken: more than any weights have
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,11 +83,10 @@ def sha256(path: Path) -> str:
         path: Of the file.
 
     Raises:
-        InputError: Where it cannot be read.
+        InputError: Where it cannot be read; a pipe or a device is not opened.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return reading.sha256(path, MOST)
     except OSError as error:
         raise InputError(f"'{path}' cannot be read ({error.strerror}). Name another file.") from error
 
@@ -178,15 +180,16 @@ def weights_of(model: str) -> str | None:
         model: A folder, or a name on the hub.
 
     Returns:
-        SHA-256; None for a name on the hub: what that has is told by the revision in the recipe.
+        SHA-256; None for a name on the hub, of which the revision in the recipe tells, and for what is no model.
 
     Raises:
         InputError: A file cannot be read.
     """
     folder = Path(model)
-    if not model or not folder.is_dir():
+    if not model or not any(is_there(folder / name) for name in ("config.json", "prompted.json")):
         return None
-    lines = [f"{file.relative_to(folder).as_posix()} {sha256(file)}" for file in sorted(folder.rglob("*.safetensors"))]
+    found = sorted(file for pattern in ("*.safetensors", "*/*.safetensors") for file in folder.glob(pattern))
+    lines = [f"{file.relative_to(folder).as_posix()} {sha256(file)}" for file in found]
     try:
         base = json.loads((folder / "prompted.json").read_text(encoding="utf-8"))["base"]
     except (OSError, ValueError, KeyError, TypeError):
