@@ -188,8 +188,8 @@ def weights_of(model: str) -> str | None:
     folder = Path(model)
     if not model or not any(is_there(folder / name) for name in ("config.json", "prompted.json")):
         return None
-    found = sorted(file for pattern in ("*.safetensors", "*/*.safetensors") for file in folder.glob(pattern))
-    lines = [f"{file.relative_to(folder).as_posix()} {sha256(file)}" for file in found]
+    weights = sorted(file for pattern in ("*.safetensors", "*/*.safetensors") for file in folder.glob(pattern))
+    lines = [f"{file.relative_to(folder).as_posix()} {sha256(file)}" for file in weights]
     try:
         base = json.loads((folder / "prompted.json").read_text(encoding="utf-8"))["base"]
     except (OSError, ValueError, KeyError, TypeError):
