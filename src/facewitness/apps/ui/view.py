@@ -232,7 +232,10 @@ def _against(person: PersonReport) -> Iterator[str]:
     for reason in (*verdict.reasons, *person.face.quality.reasons):
         if verdict.label != "fake" or reason not in verdict.reasons:
             yield visible(reason)
-    yield from (_measured(finding) for finding in suspicions(verdict) if not rests_on(finding))
+    idle = [finding for finding in suspicions(verdict) if not rests_on(finding)]
+    if idle:  # one sentence: a strong sign by itself would not be read as speaking against anything
+        places = phrases.listed(f"the {phrases.places_of(finding)}" for finding in idle)
+        yield f"The score does not rest on what is marked at {places}: painted over, they lower it no more than others."
     if verdict.label != "real":
         yield _LIMITS
     yield from _hypothetical(person, "real")
