@@ -66,7 +66,7 @@ PATCH = 64
 WEIGHTS = {"alignment": 0.1, "uniformity": 0.5}  # GenD's
 FRESH = 40  # batches of draws on which heads over two views are fitted
 _SMALL = 110 / 154  # of the face in a crop of 192 px: the same share of this crop
-_CONDITIONS = ("plain", "edited")
+CONDITIONS = ("plain", "edited")
 
 
 # ------------------------------------------------------------------------------------------------------ the variants
@@ -174,11 +174,16 @@ def made(variant: str) -> Compact:
     name = variant.removesuffix(_AGAIN)
     backbone = f"efficientnet_{name}" if name in LITE else "mobilenetv2_100"
     model = kinds.get(name, Compact)(backbone=backbone, noise=True)
-    if name in LITE:  # as the weights were made
-        for part in model.backbone.modules():
-            if isinstance(part, nn.modules.batchnorm._BatchNorm):
-                part.eps = 1e-3
+    if name in LITE:
+        as_made(model)
     return model
+
+
+def as_made(model: Compact) -> None:
+    """An EfficientNet-Lite's normalisations as its ImageNet weights were made with."""
+    for part in model.backbone.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            part.eps = 1e-3
 
 
 def lite(variant: str, folder: Path) -> dict[str, Tensor]:
@@ -243,29 +248,40 @@ def part(file: Path) -> Path:
     return file.with_suffix(".part")
 
 
-def left_out(recipe: compact.Recipe, data: Pack, sources: Sequence[str], limit: int) -> dict[str, NDArray[Any]]:
-    """The rows of the sources left out, `limit` of each and label: as they are; at another size, edited."""
-    index = {(r["source"], r["file"]): i for i, r in enumerate(data.rows)}
-    beside: dict[str, list[str]] = defaultdict(list)  # whose genuine rows a source's forgeries stand beside
+def rows_left_out(data: Pack, sources: Sequence[str], limit: int) -> list[int]:
+    """At most `limit` rows with a mesh of each of some sources and label, in an order of its own."""
     counts: dict[tuple[str, str], int] = defaultdict(int)
-    columns: dict[str, list[Any]] = defaultdict(list)
-    order = sorted(range(len(data.rows)), key=lambda i: zlib.crc32(f"{data.rows[i]['source']}/{i}".encode()))
-    for source in sources:
-        beside[recipe.genuine.get(source, source)].append(source)
-    for i in order:
+    taken = []
+    for i in sorted(range(len(data.rows)), key=lambda i: zlib.crc32(f"{data.rows[i]['source']}/{i}".encode())):
         row = data.rows[i]
         key = (row["source"], row["label"])
-        if row["source"] not in sources or data.landmarks(i) is None or counts[key] >= limit:
-            continue
-        counts[key] += 1
-        for condition in _CONDITIONS:
-            item = compact.item_of_row(data, i, index)
-            item = replace(item, mask=None)
-            if condition == "edited":
-                rng = np.random.default_rng(zlib.crc32(f"{row['source']}/{row['group']}".encode()))
-                side = min(float(np.exp(rng.uniform(*np.log(recipe.native)))), compact.side_of(item))
-                item = compact.routinely_edited(compact.sized(item, max(48.0, side), cv2.INTER_AREA), rng)
-            item.pixels = degrade.jpeg(item.pixels, 95)
+        if row["source"] in sources and data.landmarks(i) is not None and counts[key] < limit:
+            counts[key] += 1
+            taken.append(i)
+    return taken
+
+
+def as_judged(recipe: compact.Recipe, data: Pack, i: int, index: dict[tuple[str, str], int]) -> list[compact.Item]:
+    """A row as it is; at another size, edited: one item for each of `CONDITIONS`."""
+    row, found = data.rows[i], []
+    for condition in CONDITIONS:
+        item = compact.item_of_row(data, i, index)
+        item = replace(item, mask=None)
+        if condition == "edited":
+            rng = np.random.default_rng(zlib.crc32(f"{row['source']}/{row['group']}".encode()))
+            side = min(float(np.exp(rng.uniform(*np.log(recipe.native)))), compact.side_of(item))
+            item = compact.routinely_edited(compact.sized(item, max(48.0, side), cv2.INTER_AREA), rng)
+        item.pixels = degrade.jpeg(item.pixels, 95)
+        found.append(item)
+    return found
+
+
+def left_out(recipe: compact.Recipe, data: Pack, sources: Sequence[str], limit: int) -> dict[str, NDArray[Any]]:
+    """The rows of the sources left out, `limit` of each and label, in each condition."""
+    index = {(r["source"], r["file"]): i for i, r in enumerate(data.rows)}
+    columns: dict[str, list[Any]] = defaultdict(list)
+    for i in rows_left_out(data, sources, limit):
+        for condition, item in zip(CONDITIONS, as_judged(recipe, data, i, index), strict=True):
             columns["x"].append(compact.crop_item(item, recipe.stage[-1].size, recipe.margin)["x"])
             columns["patches"].append(windows(item.pixels, item.landmarks))
             columns["fake"].append(np.float32(item.fake))
@@ -511,7 +527,7 @@ def table(folds: Mapping[str, Fold], given: argparse.Namespace, until: datetime)
             if not fake.any():
                 continue
             real = (source == fold.recipe.genuine.get(s, s)) & (judge["fake"] == 0)
-            for condition in _CONDITIONS:
+            for condition in CONDITIONS:
                 at = np.flatnonzero((fake | real) & (judge["condition"] == condition))
                 sets[s, condition] = (name, at, judge["fake"][at], [f"{source[i]}/{rows[i]['group']}" for i in at])
     rng = np.random.default_rng(0)
@@ -521,7 +537,7 @@ def table(folds: Mapping[str, Fold], given: argparse.Namespace, until: datetime)
     for variant in sorted(scores, key=lambda v: TRAINED.index(v) if v in TRAINED else len(TRAINED)):
         base = "plain"
         entry: dict[str, Any] = {"folds": sorted(scores[variant]), "base": base, "sources": {}}
-        for condition in _CONDITIONS:
+        for condition in CONDITIONS:
             keys = [k for k in sets if k[1] == condition and sets[k][0] in scores[variant].keys() & scores[base].keys()]
             each = _aucs(keys, sets, scores[variant], draws)
             mean = each.mean(0)

@@ -3,11 +3,13 @@
     python runs/compact/together.py runs/compact/14-together.toml --pack PACK --inits INITS --out OUT --until TIME
 
 The TOML names the recipe that draws and, for each learner, what differs from it, where it begins (a file of INITS),
-sources that it does not learn from (`without`) and another learner whose probability it learns besides the label
-(`taught_by`; Hinton et al. 2015). Where the next batch is not drawn yet, the last one is learned once more in the
-mirror. It ends by the clock; then OUT holds NAME.safetensors (averaged weights, float16), log.jsonl, and scores.npz:
-each learner's log-odds of the pack's `val` rows as `compare.py` looks at them, as found and edited, for which half a
-minute is wanted after TIME. It keeps no state: a killed run begins anew.
+sources that it does not learn from (`without`, or `fold`, one of networks.py's), how many of the batches it learns
+(`every` = 8: one in eight) and another learner whose probability it learns besides the label (`taught_by`; Hinton et
+al. 2015). Where the next batch is not drawn yet, the last one is learned once more in the mirror. It ends by the clock;
+then OUT holds NAME.safetensors (averaged weights, float16; in parts of 15 MB where they are larger), log.jsonl, and
+scores.npz: of the learners of a fold the log-odds of the rows that they left out, as networks.py judges them, of the
+others those of the pack's `val` as `compare.py` looks at it, for which half a minute is wanted after TIME. It keeps no
+state: a killed run begins anew.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import threading
 import time
 import tomllib
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +29,7 @@ from typing import Any
 
 import compare
 import cv2
+import networks
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -59,6 +63,9 @@ class Learner:
     without: tuple[int, ...]  # numbers of sources
     taught_by: str | None
     weight: float
+    every: int  # learns one batch in so many
+    fold: str | None  # of networks.py
+    learned: int = 0  # batches
 
     def learn(self, batch: dict[str, Tensor], step: int, told: dict[str, Tensor]) -> dict[str, Tensor]:
         """One step; `told` gets the log-odds of every item, and holds those of the learners before this one."""
@@ -79,6 +86,7 @@ class Learner:
         if self.taught_by is not None:
             parts["taught"] = F.binary_cross_entropy_with_logits(answers.fake, told[self.taught_by].sigmoid())
         loss = torch.stack([self.recipe.loss_weights.get(k, self.weight) * v for k, v in parts.items()]).sum()
+        self.learned += 1
         rate = self.schedule.rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("scale", 1.0)
@@ -88,7 +96,7 @@ class Learner:
         self.optimizer.step()
         own = self.model.state_dict()
         floats = [k for k, v in own.items() if v.is_floating_point()]
-        decay = min(self.recipe.ema, (1 + step) / (10 + step))
+        decay = min(self.recipe.ema, self.learned / (9 + self.learned))
         with torch.no_grad():
             torch._foreach_lerp_([self.average[k] for k in floats], [own[k] for k in floats], 1 - decay)
         return {k: v.detach() for k, v in parts.items()}
@@ -101,15 +109,20 @@ def learner(
     own = {k: v for k, v in about.items() if k in compact.Recipe.__dataclass_fields__}
     stage = replace(base.stage[0], lr=about.get("lr", base.stage[0].lr))
     recipe = replace(base, stage=(stage,), **own)
-    model = compact.begin(recipe, folder / about["init"]).to(device)
+    model = compact.begin(recipe, folder / about["init"])
+    if recipe.backbone.startswith("efficientnet_lite"):
+        networks.as_made(model)
+    model = model.to(device)
     if isinstance(model, Compact):
         model = model.to(memory_format=torch.channels_last)
+    fold = about.get("fold")
+    without = networks.FOLDS[fold] if fold else about.get("without", ())
     return Learner(
         about["name"], recipe, model, {k: v.detach().clone() for k, v in model.state_dict().items()},
         compact.optimizer_of(model, recipe, fused=device.type == "cuda"),
         Schedule(stage.lr, stage.steps, recipe.warmup, until=until),
-        tuple(list(base.sources).index(s) for s in about.get("without", ())), about.get("taught_by"),
-        float(about.get("taught_weight", 1.0)),
+        tuple(n for n, s in enumerate(base.sources) if s in without or base.genuine.get(s, s) in without),
+        about.get("taught_by"), float(about.get("taught_weight", 1.0)), int(about.get("every", 1)), fold,
     )  # fmt: skip
 
 
@@ -145,14 +158,29 @@ class Fed(threading.Thread):
 
     def __init__(self, loader: Any, device: torch.device):
         super().__init__(daemon=True)
-        self.loader, self.device, self.queue = loader, device, queue.Queue(4)
+        self.loader, self.device = loader, device
+        self.queue: queue.Queue[dict[str, Tensor] | Exception] = queue.Queue(4)
         self.start()
 
     def run(self) -> None:
-        for batch in self.loader:
-            on_gpu = self.device.type == "cuda"
-            batch = {k: v.pin_memory() if on_gpu else v for k, v in batch.items()}
-            self.queue.put({k: v.to(self.device, non_blocking=True) for k, v in batch.items()})
+        try:
+            for batch in self.loader:
+                on_gpu = self.device.type == "cuda"
+                batch = {k: v.pin_memory() if on_gpu else v for k, v in batch.items()}
+                self.queue.put({k: v.to(self.device, non_blocking=True) for k, v in batch.items()})
+        except Exception as error:  # told where it is waited for: a thread that died would be waited for without end
+            self.queue.put(error)
+
+    def next(self) -> dict[str, Tensor]:
+        """The next batch.
+
+        Raises:
+            Exception: What ended the drawing.
+        """
+        found = self.queue.get()
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 class Faces(Dataset[Any]):
@@ -171,9 +199,26 @@ class Faces(Dataset[Any]):
         return torch.from_numpy(np.stack([found[c, self.look] for c in compare.CONDITIONS]))
 
 
-def score(learners: list[Learner], folder: Path, look: Look, limit: int, workers: int, device: torch.device) -> dict:
-    """Name → log-odds (rows, conditions) by the averaged weights; and what the rows are."""
-    faces = Faces(folder, look, limit)
+class LeftOut(Dataset[Any]):
+    """The rows of a fold's sources, in each of networks.py's conditions."""
+
+    def __init__(self, folder: Path, recipe: compact.Recipe, fold: str, limit: int):
+        self.recipe, self.pack = recipe, Pack(folder)
+        self.rows = networks.rows_left_out(self.pack, networks.FOLDS[fold], limit)
+        self.index = {(r["source"], r["file"]): i for i, r in enumerate(self.pack.rows)}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, n: int) -> Tensor:
+        cv2.setNumThreads(0)
+        size, margin = self.recipe.stage[-1].size, self.recipe.margin
+        items = networks.as_judged(self.recipe, self.pack, self.rows[n], self.index)
+        return torch.from_numpy(np.stack([compact.crop_item(one, size, margin)["x"] for one in items])[:, None])
+
+
+def scored(learners: list[Learner], faces: Faces | LeftOut, workers: int, device: torch.device) -> dict[str, Any]:
+    """Name → log-odds (rows, conditions) by the averaged weights; `rows` tells what the rows are."""
     found: dict[str, list[Any]] = defaultdict(list)
     for one in learners:
         one.model.load_state_dict(one.average)
@@ -185,8 +230,33 @@ def score(learners: list[Learner], folder: Path, look: Look, limit: int, workers
             for one in learners:
                 fake = one.model(x).fake.float().view(n, c, m).mean(2)
                 found[one.name].append(fake.cpu().numpy())
-    about = [{k: faces.pack.rows[i][k] for k in ("source", "file", "label")} for i in faces.rows]
+    about = [{k: faces.pack.rows[i][k] for k in ("source", "file", "label", "group")} for i in faces.rows]
     return {**{k: np.concatenate(v) for k, v in found.items()}, "rows": np.array(json.dumps(about))}
+
+
+def told(of: list[Learner], found: dict[str, Any], conditions: Sequence[str], genuine: Mapping[str, str]) -> None:
+    """Print each learner's mean AUC and that of each source."""
+    rows = json.loads(str(found["rows"]))
+    for one in of:
+        for c, condition in enumerate(conditions):
+            each = compare.aucs(found[one.name][:, c], rows, genuine)
+            print(f"{one.name:10} {condition:9} {np.mean(list(each.values())):.4f}  "
+                  + "  ".join(f"{s} {v:.2f}" for s, v in each.items()), flush=True)  # fmt: skip
+
+
+def kept(one: Learner, out: Path) -> None:
+    """Write the averaged weights in half precision, in as few files of 15 MB as they need."""
+    parts: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, value in one.average.items():
+        value = value.half().contiguous().cpu() if value.is_floating_point() else value.cpu()
+        size += value.nbytes
+        if size > 15e6:
+            parts.append({})
+            size = value.nbytes
+        parts[-1][name] = value
+    for number, part in enumerate(parts):
+        save_file(part, out / (f"{one.name}.safetensors" if len(parts) == 1 else f"{one.name}-{number}.safetensors"))
 
 
 def main() -> None:
@@ -213,53 +283,58 @@ def main() -> None:
     )  # fmt: skip
     fed = Fed(loader, device)
     learners = [learner(about, base, given.inits, given.until, device) for about in plan["learner"]]
-    batch = fed.queue.get()
+    batch = fed.next()
     for one in learners:
         one.schedule.begin(0)
     log = (given.out / "log.jsonl").open("w")
     sums: dict[str, Tensor] = {}
-    count, drawn, saved, begun = 0, 1, time.monotonic(), time.monotonic()
+    counts: dict[str, int] = defaultdict(int)
+    drawn, saved, begun = 1, time.monotonic(), time.monotonic()
     step, again = 0, False
     while not learners[0].schedule.over:
         torch.manual_seed(step)
-        told: dict[str, Tensor] = {}
+        said: dict[str, Tensor] = {}
         for one in learners:
-            for name, value in one.learn(mirrored(batch) if again else batch, step, told).items():
-                sums[f"{one.name} {name}"] = sums.get(f"{one.name} {name}", 0) + value
-        step, count = step + 1, count + 1
+            if one.every > 1 and (again or drawn % one.every):
+                continue
+            for name, value in one.learn(mirrored(batch) if again else batch, step, said).items():
+                of = f"{one.name} {name}"
+                sums[of], counts[of] = sums.get(of, 0) + value, counts[of] + 1
+        step += 1
         if not again and fed.queue.empty():
             again = True
         else:
-            batch, again, drawn = fed.queue.get(), False, drawn + 1
-        if count == 50:
-            means = {k: round(float(v) / count, 4) for k, v in sums.items()}
-            speed = round(drawn * len(batch["x"]) / (time.monotonic() - begun), 1)
-            line = json.dumps({"step": step, "batches": drawn, "drawn_per_second": speed, **means})
-            log.write(line + "\n")
+            batch, again, drawn = fed.next(), False, drawn + 1
+        if step % 50 == 0:
+            means = {k: round(float(v) / counts[k], 4) for k, v in sums.items()}
+            seconds = time.monotonic() - begun
+            line = {"step": step, "batches": drawn, "drawn_per_second": round(drawn * len(batch["x"]) / seconds, 1)}
+            log.write(json.dumps({**line, "seconds": round(seconds, 1), **means}) + "\n")
             log.flush()
-            print(
-                {k: v for k, v in json.loads(line).items() if not k.endswith(("kind", "regions", "mask"))}, flush=True
-            )
-            sums, count = {}, 0
-        if time.monotonic() - saved > SAVED or learners[0].schedule.over:
+            print({**line, **{k: v for k, v in means.items() if k.endswith(" fake")}}, flush=True)
+            sums, counts = {}, defaultdict(int)
+        if time.monotonic() - saved > SAVED:
             saved = time.monotonic()
             for one in learners:
-                save_file(
-                    {
-                        k: v.half().contiguous().cpu() if v.is_floating_point() else v.cpu()
-                        for k, v in one.average.items()
-                    },
-                    given.out / f"{one.name}.safetensors",
-                )
-    look = Look(base.stage[-1].size, base.margin)
-    found = score(learners, given.pack, look, given.limit, given.workers, device)
-    np.savez_compressed(given.out / "scores.npz", **found)
-    rows = json.loads(str(found["rows"]))
+                if one.fold is None:
+                    kept(one, given.out)
     for one in learners:
-        for c, condition in enumerate(compare.CONDITIONS):
-            each = compare.aucs(found[one.name][:, c], rows, base.genuine)
-            print(f"{one.name:10} {condition:9} {np.mean(list(each.values())):.4f}  "
-                  + "  ".join(f"{s} {v:.2f}" for s, v in each.items()), flush=True)  # fmt: skip
+        print(one.name, one.learned * len(batch["x"]), "pictures", flush=True)
+        if one.fold is None:
+            kept(one, given.out)
+    found: dict[str, Any] = {}
+    look = Look(base.stage[-1].size, base.margin)
+    for fold in (None, *networks.FOLDS):
+        of = [one for one in learners if one.fold == fold]
+        if not of:
+            continue
+        faces = (
+            LeftOut(given.pack, base, fold, given.limit * 4) if fold else Faces(given.pack, look, given.limit)
+        )
+        of_fold = scored(of, faces, given.workers, device)
+        told(of, of_fold, networks.CONDITIONS if fold else compare.CONDITIONS, base.genuine)
+        found |= {f"rows {fold}" if k == "rows" and fold else k: v for k, v in of_fold.items()}
+        np.savez_compressed(given.out / "scores.npz", **found)
 
 
 if __name__ == "__main__":
