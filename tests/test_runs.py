@@ -338,6 +338,40 @@ def test_weights_are_compared_on_faces_that_were_not_trained_on(tmp_path):
     assert compare.rows_of(Rows, 25) == [2]
 
 
+def test_learners_of_one_stream_leave_a_folds_sources_out_and_are_kept_in_parts(tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+    from safetensors.torch import load_file
+
+    monkeypatch.syspath_prepend(str(RUNS / "compact"))
+    together = script("compact/together")
+    batch = {"source": torch.tensor([0, 0, 1, 1, 2, 2]), "x": torch.arange(6)}
+    seen = together.stood_in(batch, (0, 2))
+    assert seen["source"].tolist() == [1] * 6 and seen["x"].tolist() == [2, 3] * 3, "pairs stay pairs"
+    assert together.stood_in(batch, ()) is batch
+
+    one = together.Learner("large", None, None, {"a": torch.ones(4_000_000), "b": torch.ones(4_000_000)}, None, None,
+                           (), None, 1.0, 1, None)  # fmt: skip
+    together.kept(one, tmp_path)
+    parts = sorted(path.name for path in tmp_path.iterdir())
+    assert parts == ["large-0.safetensors", "large-1.safetensors"]
+    assert [list(load_file(tmp_path / part)) for part in parts] == [["a"], ["b"]]
+
+
+def test_what_ends_the_drawing_is_told_where_the_next_batch_is_waited_for(monkeypatch):
+    torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+    monkeypatch.syspath_prepend(str(RUNS / "compact"))
+    together = script("compact/together")
+
+    def drawn():
+        yield {"x": torch.zeros(2)}
+        raise InputError("no such picture")
+
+    fed = together.Fed(drawn(), torch.device("cpu"))
+    assert fed.next()["x"].shape == (2,)
+    with pytest.raises(InputError, match="no such picture"):
+        fed.next()
+
+
 def test_the_mean_of_weights_is_stored_with_small_kernels_whole_and_refuses_other_networks(tmp_path):
     torch = pytest.importorskip("torch", reason="needs the extra 'train'")
     from safetensors.torch import load_file, save_file

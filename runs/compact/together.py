@@ -328,9 +328,7 @@ def main() -> None:
         of = [one for one in learners if one.fold == fold]
         if not of:
             continue
-        faces = (
-            LeftOut(given.pack, base, fold, given.limit * 4) if fold else Faces(given.pack, look, given.limit)
-        )
+        faces = LeftOut(given.pack, base, fold, given.limit * 4) if fold else Faces(given.pack, look, given.limit)
         of_fold = scored(of, faces, given.workers, device)
         told(of, of_fold, networks.CONDITIONS if fold else compare.CONDITIONS, base.genuine)
         found |= {f"rows {fold}" if k == "rows" and fold else k: v for k, v in of_fold.items()}
