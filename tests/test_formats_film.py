@@ -142,6 +142,10 @@ def test_a_moment_may_be_counted_from_the_one_that_was_spoken_of(analysis):
     assert talk.ask("And a second before?").regions == ("mouth",), "which was spoken of"
     assert talk.ask("Is the chin real one second after 0:00?").text.startswith("Yes. Nothing points to the chin")
     assert talk.ask("And the frame before?").regions == ("chin",)
+    scored = {m.at.seconds: m.fake for m in analysis.report.people[0].timeline if m.fake is not None}
+    for question, of in (("When does it look most fake?", max), ("When does it look least fake?", min)):
+        talk.ask(question)
+        assert scored[talk.memory["moment"][0]] == of(scored.values()), "what was told last is counted from"
     photo = Dialogue(Analyzer(finder="whole", witnesses=[Late()]).analyze(np.full((90, 90, 3), 90, np.uint8)))
     assert "has no time" in photo.ask("A second later?").text
 

@@ -490,6 +490,8 @@ class Dialogue:
         return self._file(asked.question)
 
     def _of_another_language(self, asked: _Asked) -> Answer | None:
+        if patterns.ANOTHER_LANGUAGE.search(normal(asked.question)):
+            return Answer(f"I answer in English only. {ENGLISH_ONLY}", None, intent="language")
         return None if spelling.is_english(asked.question) else Answer(ENGLISH_ONLY, None, intent="language")
 
     def _of_no_face(self, asked: _Asked) -> Answer | None:
@@ -553,6 +555,9 @@ class Dialogue:
         what = asked.unexamined
         if what in (patterns.TRAITS, patterns.LOOKS, patterns.SCENE):
             return Answer(f"I do not tell {what}. {_OF_A_FACE}", None, intent="unexamined")
+        if what == patterns.FILTERED:
+            text = f"{_capital(what)} was not examined: such edits alone count as no forgery. {_OF_A_FACE}"
+            return Answer(text, None, intent="unexamined")
         if what == patterns.KEPT:
             return Answer(f"{_capital(what)} does not stand in the report.", None, intent="unexamined")
         if what in (patterns.ADDED, patterns.SAME) and not asked.named and asked.intent in _OF_CONTENT:
@@ -1208,6 +1213,7 @@ class Dialogue:
         return " ".join(sentences.values()) or f"Whether it is a photograph was not examined, but for {drawn.TOLD}"
 
     def _when(self, face: PersonReport, question: str) -> Answer:
+        self._moment = moments.spoken_of(face, question) or self._moment
         return moments.when(self.report, face)
 
     def _length(self, question: str) -> Answer:

@@ -5,6 +5,7 @@ Only moments that were judged are spoken of; one that was not gets the nearest t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -61,8 +62,7 @@ def when(report: Report, face: PersonReport) -> Answer:
     fine = digits([moment.at.seconds for moment in scored])
     threshold = face.verdict.thresholds
     parts = stretches(face.timeline, threshold[1]) if threshold else ()
-    worst = max(scored, key=lambda moment: moment.fake or 0.0)
-    least = min(scored, key=lambda moment: moment.fake or 0.0)
+    worst, least = _extremes(scored)
     peak = f"Its highest probability is {percent(worst.fake or 0.0)}, at {clock(worst.at.seconds or 0.0, fine)}, "
     peak += f"its lowest {percent(least.fake or 0.0)}, at {clock(least.at.seconds or 0.0, fine)}."
     if not parts:
@@ -71,6 +71,26 @@ def when(report: Report, face: PersonReport) -> Answer:
     of = percent(share(face.timeline, parts))
     text = f"It looks forged at {times}, {of} of the moments that were judged. {peak}"
     return Answer(text, face.verdict.label, face.findings, intent="when")
+
+
+def spoken_of(face: PersonReport, question: str) -> tuple[float, float] | None:
+    """The moment at which a face looks most forged, or least where that is asked: what is counted from next.
+
+    Args:
+        face: The person.
+        question: That is answered.
+
+    Returns:
+        From and to, in seconds; None where fewer than two moments were judged.
+    """
+    scored = _scored(face)
+    if not scored:
+        return None
+    worst, least = _extremes(scored)
+    second = (
+        least if re.search(r"\b(?:least|lowest|most (?:real|genuine|authentic))\b", question.lower()) else worst
+    ).at
+    return second.seconds or 0.0, second.seconds or 0.0
 
 
 def when_at(face: PersonReport, names: Sequence[str]) -> Answer:
@@ -211,6 +231,11 @@ def _during(face: PersonReport, start: float, end: float, names: Sequence[str], 
 
 def _scored(face: PersonReport) -> list[Moment]:
     return [moment for moment in face.timeline if moment.fake is not None and moment.at.seconds is not None]
+
+
+def _extremes(scored: Sequence[Moment]) -> tuple[Moment, Moment]:
+    """The moments with the highest and the lowest probability."""
+    return max(scored, key=lambda moment: moment.fake or 0.0), min(scored, key=lambda moment: moment.fake or 0.0)
 
 
 def _label_at(face: PersonReport, p: float) -> Label:

@@ -31,6 +31,11 @@ _TOOLS = (
     r"ideogram|runway|kling|comfy ?ui|style ?gan\d*|deep ?face ?(?:lab|live)|face ?(?:app|tune)|roop|lightroom|gimp|"
     r"snapseed|picsart|meitu)"
 )
+_KIN = (
+    r"(?:mother|mom|mum|father|dad|son|daughter|child|kid|baby|brother|sister|wife|husband|partner|boyfriend|"
+    r"girlfriend|friend|boss|colleague|neighbou?r|uncle|aunt|cousin|nephew|niece|grand(?:ma|pa|mother|father|son|"
+    r"daughter)|teacher|doctor|ex)"
+)
 _AI = r"(?:ai|artificial intelligence|a machine|a computer|a (?:neural )?network|a generator)"
 MEDIUM = r"(?:photo\w*|picture|image|film|video|file|clip|shot|recording|portrait|selfie)"
 _FILM = r"(?:film|video|clip|footage|recording|movie)\b"
@@ -399,6 +404,7 @@ PHOTOGRAPH = "whether it is a photograph"
 ADDED = "whether somebody or something was added, removed or moved"
 SAME = "whether it is the same person"
 TRAITS = "a person's age and such traits"
+FILTERED = "whether the skin was smoothed or a filter was used"
 PROCESSED = "how it was cut, turned, scaled, coloured or saved"
 UNEXAMINED: dict[str, str] = {
     "the background": _any(
@@ -470,6 +476,9 @@ UNEXAMINED: dict[str, str] = {
         # "Is this person a real politician?"
         r"\b(politician|celebrity|actor|actress|president|minister|chancellor|senator|king|queen|singer|famous|vip|"
         r"somebody else|someone else|look ?alike|impersonat\w*)\b",
+        # "Is it me?", "Does it show my daughter?"
+        rf"\b(?:{ASKS} (?:it|this|that|he|she)(?: really| actually)?|(?:shows?|showing|depicts?))(?: really)? "
+        rf"(?:me|you|us|my (?:\w+ )?{_KIN})\W*$",
         r"\breally exists?\b",  # "Does she really exist?"
         r"\bdoes (he|she|this person) exist\b",  # "Does this person exist?"
     ),
@@ -481,6 +490,15 @@ UNEXAMINED: dict[str, str] = {
         r"\b(his|her|their) (age|gender|race|nationality|religion|ethnicity)\b",  # "What is her age?"
         r"\b(male or female|man or a? ?woman)\b",  # "Is it male or female?"
         r"\b(lying|drunk|guilty)\b",  # "Is he lying?"
+    ),
+    FILTERED: _any(
+        r"\bair-?brush(?:ed|ing)?\b(?! (?:\w+ ){0,2}?(?:out|in(?:to)?)\b)",  # "Was this airbrushed?"
+        # "Did they use a beauty filter?"
+        r"\b(?:beauty|skin|face|smoothing|instagram|snapchat|tik ?tok|camera|app) filters?\b",
+        rf"\b{ASKS} (?:\w+ ){{1,4}}?filter(?:s|ed)?(?: (?:used|applied|on|put on|added))?\W*$",
+        # "Has the skin been smoothed?"
+        r"\b(?:skin|face|wrinkles?|pores?|blemish(?:es)?)\b.*\bsmooth(?:ed|ened|ing)(?: out| over)?\b",
+        r"\bsmooth(?:ed|ened|ing) (?:out |over )?(?:the|his|her|their) (?:skin|face|wrinkles?)\b",
     ),
     PROCESSED: _any(
         # "Has the picture been flipped?"
@@ -636,6 +654,24 @@ FILE = re.compile(
         # "When was this portrait taken?"
         rf"\b(when|where|with what) (was|were|is) (it|this|that|(?:the|this|that) (?:\w+ )?{MEDIUM}) (taken|shot|"
         r"saved|edited|made|recorded|filmed)\b",
+    )
+)
+
+_TONGUE = (
+    r"(?:german|french|spanish|italian|portuguese|dutch|polish|russian|ukrainian|turkish|greek|arabic|hebrew|persian|"
+    r"hindi|urdu|bengali|tamil|chinese|mandarin|cantonese|japanese|korean|vietnamese|thai|indonesian|malay|swahili|"
+    r"swedish|norwegian|danish|finnish|czech|slovak|hungarian|romanian|bulgarian|serbian|croatian|catalan|latin|"
+    r"another language|my (?:own )?language|other languages)"
+)
+ANOTHER_LANGUAGE = re.compile(
+    _any(
+        # "In German please"
+        rf"^\W*(?:and |now |please |the same |again ){{0,3}}in(?:to)? {_TONGUE}\b(?: please)?\W*$",
+        # "Can you answer in French?"
+        rf"\b(?:answer|reply|respond|say|repeat|write|explain|translate|talk|speak|tell me|put) (?:\w+ ){{0,3}}?"
+        rf"(?:in |into |to )?{_TONGUE}\b",
+        rf"\bdo you (?:speak|know|understand|read) {_TONGUE}\b",  # "Do you speak Spanish?"
+        r"^\W*(?:please )?translate\b",  # "Translate that."
     )
 )
 
