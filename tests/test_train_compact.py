@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -75,6 +76,18 @@ def test_the_pack_gives_back_what_went_in(packed):
 def test_a_missing_pack_says_how_to_make_one(tmp_path):
     with pytest.raises(InputError, match="facewitness build pack TABLES"):
         Pack(tmp_path)
+
+
+def test_of_a_pack_that_cannot_be_written_nothing_is_left_and_the_file_is_named(packed, tmp_path, monkeypatch):
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def crowded(*given):
+        raise full
+
+    monkeypatch.setattr("facewitness.builders.pack.np.save", crowded)
+    with pytest.raises(OSError, match=r"No space left on device: .*landmarks\.npy\.part"):
+        pack(packed.parent, tmp_path, AverageFace())
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("rows", ['[{"at": 0', "{}", "[1]", '[{"at": 0, "at": 1}]', "[]", "[" * 100_000])

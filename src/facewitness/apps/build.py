@@ -92,7 +92,7 @@ def add_to(commands: Any) -> None:
     ):
         text = f"{about}\n\nexample:\n  facewitness build {name} {example}"
         parser = names.add_parser(name, help=about[0].lower() + about[1:-1], description=text)
-        parser.set_defaults(run=guarded(add(parser), "Building"))
+        parser.set_defaults(run=guarded(add(parser), "Building", goes_on=name == "ffa_vqa"))
 
 
 def _note(sentence: str) -> None:

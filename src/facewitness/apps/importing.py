@@ -41,7 +41,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--partial", action="store_true", help="take what is there, where tensors are missing or have no place"
     )
-    parser.set_defaults(run=guarded(_import, "Importing"))
+    parser.set_defaults(run=guarded(_import, "Importing", goes_on=False))
 
 
 def _import(given: argparse.Namespace) -> int:

@@ -155,7 +155,7 @@ def add_to(commands: Any) -> None:
     protocols.set_defaults(run=_with_extra(_protocols))
 
     misjudged = commands.add_parser("misjudged", help="report a wrong verdict", description=_MISJUDGED)
-    misjudged.set_defaults(run=guarded(_misjudged, "Reporting"))
+    misjudged.set_defaults(run=guarded(_misjudged, "Reporting", goes_on=False))
     misjudged.add_argument("picture", metavar="PICTURE", help="the file that was misjudged")
     misjudged.add_argument("--truth", required=True, choices=("real", "fake"), help="what it is")
     misjudged.add_argument("--person", type=positive, metavar="N", help="who is meant, from 1 in reading order")

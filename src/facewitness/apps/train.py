@@ -90,11 +90,20 @@ _EXAMPLES = {
 }
 
 
-def guarded(command: Callable[[argparse.Namespace], int], what: str) -> Callable[[argparse.Namespace], int]:
+def guarded(
+    command: Callable[[argparse.Namespace], int], what: str, goes_on: bool = True
+) -> Callable[[argparse.Namespace], int]:
     """The command with mistakes as sentences: status 2, with what to install where a package lacks.
 
-    What it reads is looked for first (`look`), so that a wrong path is told at once and not once torch is there.
+    What it reads is looked for first (`look`), so that a wrong path is told at once and not once torch is there. One
+    that does not go on where it was is said to begin anew.
     """
+    again = (
+        "What was saved is whole; the same command goes on from there." if goes_on else "The same command begins anew."
+    )
+    room = (
+        "the same command then goes on from what was saved whole." if goes_on else "the same command then begins anew."
+    )
 
     def run(given: argparse.Namespace) -> int:
         try:
@@ -108,7 +117,7 @@ def guarded(command: Callable[[argparse.Namespace], int], what: str) -> Callable
         except (FacewitnessError, UnicodeDecodeError) as error:
             return _complain(str(error), WRONG_USAGE)
         except KeyboardInterrupt:
-            return _complain("interrupted. What was saved is whole; the same command goes on from there.", INTERRUPTED)
+            return _complain(f"interrupted. {again}", INTERRUPTED)
         except BrokenPipeError:  # whoever read our output has gone: `main` knows
             raise
         except OSError as error:
@@ -121,11 +130,7 @@ def guarded(command: Callable[[argparse.Namespace], int], what: str) -> Callable
                 raise
             out = getattr(given, "out", None)
             where = "" if out is None else f" in '{out}'"
-            return _complain(
-                f"expected to write{where}, and could not ({why}). Make room: the same command then goes on from what "
-                "was saved whole.",
-                WRONG_USAGE,
-            )
+            return _complain(f"expected to write{where}, and could not ({why}). Make room: {room}", WRONG_USAGE)
 
     return run
 

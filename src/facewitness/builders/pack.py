@@ -14,10 +14,12 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -202,7 +204,7 @@ def pack(
     # one person may stand in several tables, FaceForensics++'s in c23 and c40: faces are compared by the group alone
     kept_apart = {g for s, g in zip(samples, named, strict=True) if s.split != "train" or held_out(g)}
     rows, problems, meshes, at = [], [], [], 0
-    with progress() as bar, open(folder / "pictures.bin.part", "wb") as out:
+    with progress() as bar, _whole(folder / "pictures.bin.part") as out:
         task = bar.add_task("packing", total=len(samples))
         finds = zip(samples, named, _faces(samples, known, finder, jobs), strict=True)
         for number, (sample, group, (digest, size, mesh, quality, trouble)) in enumerate(finds):
@@ -232,16 +234,32 @@ def pack(
                 at += out.write(parsing)
             meshes.append(np.full((468, 2), np.nan, np.float32) if mesh is None else mesh)
             rows.append(row)
+        with _whole(folder / "landmarks.npy.part") as beside:
+            np.save(beside, np.asarray(meshes, np.float32).reshape(-1, 468, 2))
     if not rows:
-        (folder / "pictures.bin.part").unlink()
+        for name in ("pictures.bin.part", "landmarks.npy.part"):
+            (folder / name).unlink()
         if not any(folder.iterdir()):
             folder.rmdir()
         raise InputError(f"{data}: expected pictures, got none that can be read. The first: {problems[0]['message']}")
-    (folder / "pictures.bin.part").replace(folder / "pictures.bin")
-    np.save(folder / "landmarks.npy", np.asarray(meshes, np.float32).reshape(-1, 468, 2))
+    for name in ("pictures.bin", "landmarks.npy"):
+        (folder / f"{name}.part").replace(folder / name)
     write_whole(folder / "problems.json", json.dumps(problems).encode())
     write_whole(folder / "rows.json", json.dumps(rows).encode())
     return Pack(folder)
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[BinaryIO]:
+    """A file to write into, of which nothing is left where that ends early; a full disk is told with its name."""
+    try:
+        with open(file, "wb") as out:
+            yield out
+    except BaseException as error:
+        file.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            raise type(error)(error.errno, error.strerror, str(file)) from error
+        raise
 
 
 def _edits(tables: Sequence[Path], samples: Sequence[Sample]) -> Iterator[tuple[Sample, str]]:
@@ -296,6 +314,7 @@ def _image(sample: Sample) -> bytes:
 
 
 def _load() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who ends this process
     _tools["finder"] = plugins.get("finders", "facemesh").load()
 
 
