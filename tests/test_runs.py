@@ -7,6 +7,7 @@ import functools
 import importlib.util
 import json
 import os
+import pickle
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -355,6 +356,24 @@ def test_learners_of_one_stream_leave_a_folds_sources_out_and_are_kept_in_parts(
     parts = sorted(path.name for path in tmp_path.iterdir())
     assert parts == ["large-0.safetensors", "large-1.safetensors"]
     assert [list(load_file(tmp_path / part)) for part in parts] == [["a"], ["b"]]
+
+
+def test_rows_that_are_judged_travel_to_workers_without_their_pictures(monkeypatch, tmp_path):
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    monkeypatch.syspath_prepend(str(RUNS / "compact"))
+    together = script("compact/together")
+
+    class Opened:
+        rows = tuple({"source": "film", "file": f"{i}", "label": "real", "group": "a"} for i in range(3))
+
+        def __init__(self, folder):
+            self.pictures = bytes(1_000_000)
+
+    monkeypatch.setattr(together, "Pack", Opened)
+    rows = together.Rows(tmp_path, lambda pack: [2, 0])
+    assert [row["file"] for row in rows.about] == ["2", "0"] and len(rows) == 2
+    assert len(pickle.dumps(rows.__dict__)) < 2_000
+    assert rows.pack is rows.pack, "opened once, where it is looked at"
 
 
 def test_what_ends_the_drawing_is_told_where_the_next_batch_is_waited_for(monkeypatch):

@@ -15,13 +15,14 @@ state: a killed run begins anew.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import queue
 import threading
 import time
 import tomllib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -183,41 +184,55 @@ class Fed(threading.Thread):
         return found
 
 
-class Faces(Dataset[Any]):
-    """The `val` faces that `compare.py` looks at, as found and edited."""
+class Rows(Dataset[Any]):
+    """Rows of a pack, which every worker opens for itself: a memory map would travel as all that it shows."""
 
-    def __init__(self, folder: Path, look: Look, limit: int):
-        self.folder, self.look, self.pack = folder, look, Pack(folder)
-        self.rows = compare.rows_of(self.pack, limit)
+    def __init__(self, folder: Path, rows: Callable[[Pack], list[int]]):
+        pack = Pack(folder)
+        self.folder, self.rows = folder, rows(pack)
+        self.about = [{k: pack.rows[i][k] for k in ("source", "file", "label", "group")} for i in self.rows]
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def pack(self) -> Pack:
+        if "_pack" not in self.__dict__:
+            cv2.setNumThreads(0)
+            self._pack = Pack(self.folder)
+        return self._pack
+
+
+class Faces(Rows):
+    """The `val` faces that `compare.py` looks at, as found and edited."""
+
+    def __init__(self, folder: Path, look: Look, limit: int):
+        super().__init__(folder, lambda pack: compare.rows_of(pack, limit))
+        self.look = look
+
     def __getitem__(self, n: int) -> Tensor:
-        cv2.setNumThreads(0)
         found = compare.crops(self.pack, self.rows[n], [self.look])
         return torch.from_numpy(np.stack([found[c, self.look] for c in compare.CONDITIONS]))
 
 
-class LeftOut(Dataset[Any]):
+class LeftOut(Rows):
     """The rows of a fold's sources, in each of networks.py's conditions."""
 
     def __init__(self, folder: Path, recipe: compact.Recipe, fold: str, limit: int):
-        self.recipe, self.pack = recipe, Pack(folder)
-        self.rows = networks.rows_left_out(self.pack, networks.FOLDS[fold], limit)
-        self.index = {(r["source"], r["file"]): i for i, r in enumerate(self.pack.rows)}
+        super().__init__(folder, lambda pack: networks.rows_left_out(pack, networks.FOLDS[fold], limit))
+        self.recipe = recipe
 
-    def __len__(self) -> int:
-        return len(self.rows)
+    @functools.cached_property
+    def index(self) -> dict[tuple[str, str], int]:
+        return {(r["source"], r["file"]): i for i, r in enumerate(self.pack.rows)}
 
     def __getitem__(self, n: int) -> Tensor:
-        cv2.setNumThreads(0)
         size, margin = self.recipe.stage[-1].size, self.recipe.margin
         items = networks.as_judged(self.recipe, self.pack, self.rows[n], self.index)
         return torch.from_numpy(np.stack([compact.crop_item(one, size, margin)["x"] for one in items])[:, None])
 
 
-def scored(learners: list[Learner], faces: Faces | LeftOut, workers: int, device: torch.device) -> dict[str, Any]:
+def scored(learners: list[Learner], faces: Rows, workers: int, device: torch.device) -> dict[str, Any]:
     """Name → log-odds (rows, conditions) by the averaged weights; `rows` tells what the rows are."""
     found: dict[str, list[Any]] = defaultdict(list)
     for one in learners:
@@ -230,8 +245,7 @@ def scored(learners: list[Learner], faces: Faces | LeftOut, workers: int, device
             for one in learners:
                 fake = one.model(x).fake.float().view(n, c, m).mean(2)
                 found[one.name].append(fake.cpu().numpy())
-    about = [{k: faces.pack.rows[i][k] for k in ("source", "file", "label", "group")} for i in faces.rows]
-    return {**{k: np.concatenate(v) for k, v in found.items()}, "rows": np.array(json.dumps(about))}
+    return {**{k: np.concatenate(v) for k, v in found.items()}, "rows": np.array(json.dumps(faces.about))}
 
 
 def told(of: list[Learner], found: dict[str, Any], conditions: Sequence[str], genuine: Mapping[str, str]) -> None:
