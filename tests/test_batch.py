@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from facewitness.apps import cli, summary
 from facewitness.errors import InputError, MissingExtra
 from facewitness.formats import json as wire
 from facewitness.pipeline import Analyzer
+from facewitness.types import Verdict
 
 pa = pytest.importorskip("pyarrow", reason="the extra bench is not installed")
 import pyarrow.parquet as pq  # noqa: E402
@@ -54,6 +56,19 @@ def test_a_row_says_what_its_report_says():
     assert (row.verdict, row.faces, row.fake_faces) == ("fake", 2, 1)
     assert row.fake == 0.91 and row.places == "left eye, mouth, nose"  # of the most suspicious of two
     assert summary.row_of(REPORTS["failed"]).problem and summary.row_of(REPORTS["failed"]).label == "failed"
+
+
+def test_a_face_that_cannot_be_judged_has_no_number_in_the_table(tmp_path):
+    report = REPORTS["two_faces"]
+    useless = Verdict("inconclusive", 0.99, cause="quality")
+    first, second = (replace(person, verdict=useless, findings=(), explanation=()) for person in report.people)
+    row = summary.row_of(replace(report, verdict=useless, people=(first,)))
+    assert (row.fake, row.low, row.high) == (None, None, None)
+    (page, *_) = summary.write_pages(tmp_path, [row])
+    assert "99 %" not in page.read_text(encoding="utf-8")
+    row = summary.row_of(replace(report, people=(first, report.people[1])))
+    assert row.fake == report.people[1].verdict.fake, "the most suspicious is one that could be judged"
+    assert summary.row_of(replace(report, people=(first, second))).fake is None
 
 
 def test_the_table_is_safe_and_whole(tmp_path):

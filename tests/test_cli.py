@@ -301,6 +301,15 @@ def test_summary_of_one_picture_tells_verdict_reasons_and_places(tmp_path, capsy
         assert part in out
 
 
+def test_no_sign_is_told_with_how_often_forgeries_of_each_kind_get_it(astronaut_path, tmp_path, capsys):
+    assert main(["analyze", str(astronaut_path)]) == 0
+    out = capsys.readouterr().out
+    assert "no sign of forgery found" in out and "Without a sign of forgery compact called" in out.splitlines()[-1]
+    PIL.Image.open(astronaut_path).convert("RGB").resize((64, 64)).save(tmp_path / "no_face.png")
+    assert main(["analyze", str(tmp_path / "no_face.png")]) == 0
+    assert "compact called" not in capsys.readouterr().out
+
+
 def test_summary_of_many_pictures_is_one_line_each_and_a_count(tmp_path, capsys):
     for brightness in (40, 45, 220):
         painted(brightness).save(tmp_path / f"{brightness}.png")

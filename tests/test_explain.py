@@ -156,9 +156,11 @@ def test_strong_signs_on_which_the_score_does_not_rest_are_told_and_not_claimed(
 
 
 def test_a_face_that_cannot_be_judged_has_no_places():
-    useless = Verdict("inconclusive", 0.9, None, None, "quality", ("too small",), (heard(finding("nose", 0.9)),))
+    said = heard(finding("nose", 0.9), kinds="entire_synthesis")
+    useless = Verdict("inconclusive", 0.9, None, None, "quality", ("too small",), (said,))
     told = explain(FACE, useless)
-    assert (told.findings, told.mask, texts(told)) == ((), None, [UNJUDGED])
+    assert (told.findings, told.mask, told.kind, texts(told)) == ((), None, None, [UNJUDGED])
+    assert (useless.fake, useless.probability) == (0.9, None)
 
 
 REGION = st.sampled_from(["nose", "left_eye", "skin", "mouth", "face"])

@@ -133,7 +133,7 @@ def test_a_witness_whose_words_contradict_its_score_leaves_it_open_and_the_reaso
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=4), st.floats(0, 1))
-def test_views_that_agree_change_nothing(scores, score):
+def test_views_that_agree_change_no_verdict_and_the_interval_reaches_as_far_as_they_do(scores, score):
     alone = judge(face(), [said(score)], {"w": calibration()})
     labels = {calibration().label(calibration().apply(view)[0]) for view in scores}
     seen = dataclasses.replace(said(score), views={f"view {i}": view for i, view in enumerate(scores)})
@@ -142,7 +142,10 @@ def test_views_that_agree_change_nothing(scores, score):
         assert (verdict.label, verdict.cause) == ("inconclusive", "contradiction")
     else:
         assert dataclasses.replace(verdict, testimonies=()).reasons == alone.reasons
-        assert (verdict.label, verdict.fake, verdict.interval) == (alone.label, alone.fake, alone.interval)
+        assert (verdict.label, verdict.fake) == (alone.label, alone.fake)
+        views = [calibration().apply(view)[0] for view in scores]
+        (low, high), (least, most) = alone.interval, verdict.interval
+        assert (least, most) == pytest.approx((min(low, *views), max(high, *views)))
 
 
 def test_views_that_part_leave_it_open_and_the_reason_says_which():

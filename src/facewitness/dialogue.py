@@ -259,7 +259,7 @@ class Dialogue:
         self.report, self.backend, self.clip = report, backend, clip
         self.witness: Answering | None = next((w for w in witnesses if can_answer(w)), None)
         self.turns: list[tuple[str, Answer]] = []
-        scored = [-1.0 if f.verdict.fake is None else f.verdict.fake for f in report.people]
+        scored = [face.verdict.probability or 0.0 for face in report.people]
         self.face = int(np.argmax(scored)) if scored else 0  # the most suspicious one, until another is asked for
         self._chosen = len(report.people) == 1  # somebody said which face is meant
         self._spoken_of: tuple[str, ...] = ()

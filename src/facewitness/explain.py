@@ -46,7 +46,7 @@ class Explanation:
 
     findings: tuple[Finding, ...]  # strongest first
     sentences: tuple[Sentence, ...]
-    kind: Mapping[str, float] | None  # mean over the witnesses that gave one
+    kind: Mapping[str, float] | None  # mean over the witnesses that gave one; None where the face could not be judged
     mask: Mask | None  # of the witness whose findings are claimed; None where the verdict claims no forgery
 
 
@@ -64,8 +64,8 @@ def explain(track: Track, verdict: Verdict) -> Explanation:
     if verdict.label == "real":
         sentence = Sentence(_not_claimed(len(suspicions(verdict))))
         return Explanation((), (sentence, *_unseen(track), no_proof), kind, None)
-    if verdict.is_unjudged:  # neither probability nor strengths hold for such a face
-        return Explanation((), (Sentence(UNJUDGED),), kind, None)
+    if verdict.is_unjudged:  # neither probability nor strengths nor kinds hold for such a face
+        return Explanation((), (Sentence(UNJUDGED),), None, None)
     left = _marked(verdict, named, mask)
     if verdict.label == "fake":
         findings = _claimed(track, verdict, kind, mask, named)

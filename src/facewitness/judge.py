@@ -159,6 +159,7 @@ def _weighed(
         low, high = _over_time(testimony, track, calibration, p, low, high)
         words = None if testimony.reply is None else testimony.reply.label
         views = {view: calibration.apply(score, kind)[0] for view, score in (testimony.views or {}).items()}
+        low, high = min((low, *views.values())), max((high, *views.values()))  # what other looks at the face say, too
         weighed.append(_Weighed(testimony.witness, calibration, p, low, high, words, views))
     return weighed, silent, uncalibrated
 

@@ -517,6 +517,11 @@ class Verdict:
         """Whether the face could not be judged at all, so that neither its probability nor its findings are told."""
         return self.cause in ("quality", "drawn")
 
+    @property
+    def probability(self) -> float | None:
+        """`fake` where it may be told; None of a face that could not be judged, whose number is kept for measuring."""
+        return None if self.is_unjudged else self.fake
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:

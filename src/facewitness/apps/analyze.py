@@ -629,7 +629,7 @@ def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | Non
     """
     from facewitness import media
     from facewitness.overtime import seen
-    from facewitness.phrases import forged_when, headline, is_film, odds, someone, visible
+    from facewitness.phrases import forged_when, headline, is_film, known, odds, someone, visible
     from facewitness.phrases import word as word_of
 
     report = outcome.report
@@ -660,6 +660,9 @@ def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | Non
                 yield f"    {'•' if sentence.findings else ' '} {visible(sentence.text)}", None
             for testimony in person.verdict.testimonies:
                 yield from _words_of(testimony)
+        if any(person.verdict.label == "real" for person in report.people):  # how much the words "no sign" are worth
+            for described in report.made_by.get("witnesses", ()):
+                yield from ((f"  {sentence}", None) for sentence in known(described, ("no_sign",)))
     else:
         for note in report.notes:
             if report.status == "no_face" or media.leaves_out(note):

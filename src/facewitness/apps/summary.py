@@ -64,11 +64,11 @@ def row_of(report: Report, reports: Iterable[str] = (), thumb: str | None = None
     low, high = (None, None) if verdict is None or verdict.interval is None else verdict.interval
     if (
         verdict is not None and verdict.fake is None and len(report.people) > 0
-    ):  # of several people: the most suspicious
-        worst = max(report.people, key=lambda person: -1.0 if person.verdict.fake is None else person.verdict.fake)
-        fake, (low, high) = worst.verdict.fake, worst.verdict.interval or (None, None)
+    ):  # of several people: the most suspicious that could be judged
+        worst = max((person.verdict for person in report.people), key=lambda each: each.probability or 0.0)
+        fake, (low, high) = worst.probability, worst.interval or (None, None)
     else:
-        fake = None if verdict is None else verdict.fake
+        fake = None if verdict is None else verdict.probability
     places = dict.fromkeys(places_of(finding) for person in report.people for finding in person.findings)
     return Row(
         source=report.source,

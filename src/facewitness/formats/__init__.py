@@ -179,8 +179,7 @@ def film_frame(report: Report) -> FrameRef | None:
 
     def suspicion(person: PersonReport) -> tuple[float, float]:
         parts = () if person.verdict.thresholds is None else stretches(person.timeline, person.verdict.thresholds[1])
-        whole = -1.0 if person.verdict.fake is None else person.verdict.fake
-        return max((part.fake for part in parts), default=-1.0), whole
+        return max((part.fake for part in parts), default=-1.0), person.verdict.probability or 0.0
 
     suspicious = max(report.people, key=suspicion)
     if suspicion(suspicious)[0] < 0:

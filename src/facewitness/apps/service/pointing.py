@@ -39,7 +39,7 @@ def placed(report: Report, face: int | None, places: Iterable[Mapping[str, Any]]
     given = list(places)
     if len(given) > MOST:
         raise InputError(f"places: expected at most {MOST}, got {len(given)}")
-    scored = [-1.0 if person.verdict.fake is None else person.verdict.fake for person in report.people]
+    scored = [person.verdict.probability or 0.0 for person in report.people]
     whom = int(np.argmax(scored)) if face is None else face
     if not 0 <= whom < len(report.people):
         raise InputError(f"face: expected a number from 0 to {len(report.people) - 1}, got {face}")

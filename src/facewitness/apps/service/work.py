@@ -47,7 +47,7 @@ def outcome(analysis: Analysis) -> Outcome:
         _packed(report),
         report.status,
         report.status if report.verdict is None else report.verdict.label,
-        None if report.verdict is None else report.verdict.fake,
+        None if report.verdict is None else report.verdict.probability,
         report.problems[0].message if report.status == "failed" else None,
     )
 
