@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from facewitness import plugins
 from facewitness.apps.cli import main
 from facewitness.bench import regressions
 from facewitness.errors import InputError
@@ -117,3 +118,8 @@ def test_the_kept_misjudgements_are_read_and_told_of_once_each() -> None:
     assert f"{len(entries)} reported:" in told
     for entry in entries:
         assert told.count(entry.sha256[:12]) == 1 and entry.picture is None, "no photograph of a person lies here"
+    facts = plugins.get("witnesses", "compact").load().facts
+    shipped = [facts[key][:8] for key in ("sha256", "measured_as") if key in facts]
+    assert any(name in (folder / "README.md").read_text(encoding="utf-8") for name in shipped), (
+        "other weights ship: bench regressions runs/misjudged/kept, and say in the README of which weights it is"
+    )

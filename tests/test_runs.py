@@ -279,6 +279,29 @@ def test_the_table_of_floors_is_of_what_was_measured(monkeypatch):
     told = {n.name: n for n in floors.numbers(results, test)}
     assert told["unseen fakes told to show no sign, mean"].met
     assert "text" not in told["routine edits: AUC falls"].measured
+    assert told["sizes of face: AUC falls"].met
+    results["edits"]["face:64"]["plain"] = {"auc": 0.9, "fakes": {"real": 0.1}}  # of those with a face as large
+    told = {n.name: n for n in floors.numbers(results, test)}
+    assert told["sizes of face: AUC falls"].measured.startswith("2 of 3; not 64 0.07")
+
+
+def test_faces_of_a_size_stand_beside_the_same_faces_as_they_are():
+    evaluate = script("compact/evaluate")
+    rows = [_judged(source, "1", "plain", fake, "real") for source, fake in (("sg1_140k", 0.1), ("ffhq_140k", 0.2))]
+    rows += [_judged("sg1_140k", "2", "plain", 0.9, "fake"), _judged("ffhq_140k", "2", "plain", 0.05, "real")]
+    rows += [row | {"condition": "face:64"} for row in rows[2:]]
+    measured = evaluate.numbers_of("edits", ["plain", "face:64"], rows)
+    assert (measured["plain"]["auc"], measured["face:64"]["auc"]) == (0.75, 1.0)
+    assert measured["face:64"]["plain"]["auc"] == 1.0 and "plain" not in measured["plain"]
+
+
+def test_pictures_of_one_take_are_what_pairs_connect():
+    people = script("compact/people")
+    angles = np.deg2rad([0, 20, 40, 180, 190, 90])
+    values = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    first, second, third, other, near, alone = people.connected(values, 0.9)
+    assert first == second == third and other == near, "the first and the third are alike by the second alone"
+    assert len({first, other, alone}) == 3
 
 
 def test_errors_by_group_count_people_where_rows_are_more(monkeypatch):

@@ -549,7 +549,13 @@ def numbers_of(section: str, names: Sequence[str], rows: Sequence[Row]) -> dict[
             "faces_called_fake": faces.count("fake"), "faces_called_real": faces.count("real"),
         }  # fmt: skip
     measure = overall if section == "edits" else measures
-    return {name: measure([r for r in rows if r["condition"] == name]) for name in names}
+    measured = {name: measure([r for r in rows if r["condition"] == name]) for name in names}
+    for name in names if section == "edits" else ():
+        here = {(r["source"], r["file"]) for r in rows if r["condition"] == name}
+        alike = [r for r in rows if r["condition"] == "plain" and (r["source"], r["file"]) in here]
+        if here and len(alike) < measured["plain"]["rows"]:  # no face is enlarged: the small ones stand beside nothing
+            measured[name]["plain"] = overall(alike)
+    return measured
 
 
 def kept(path: Path) -> tuple[dict[str, Any], list[tuple[str, list[str], list[Row]]]]:
