@@ -665,7 +665,10 @@ def _misjudged(given: argparse.Namespace) -> int:
         noted = f", with the note “{before.note}”" if before.note else ", without a note"
         complain(f"facewitness: this takes the place of the record of {before.date}, which said {before.truth}{noted}")
     if not entry.wrong:
-        complain(f"facewitness: the verdict is {entry.label}, so it was not the wrong one; kept all the same")
+        complain(
+            f"facewitness: the verdict on the face is {entry.label}, so it was not the wrong one; kept all the same. "
+            "What the file says of itself is not asked here."
+        )
     return ALL
 
 

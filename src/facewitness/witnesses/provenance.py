@@ -25,7 +25,7 @@ from facewitness.types import Box, Clip, Finding, FrameRef, Testimony
 
 MOST_FINDINGS = 24
 _THUMBNAIL_SIDE = 1_024  # pixels; a larger one is no thumbnail
-_CAMERA_QUALITY = 88  # of libjpeg's scale; cameras and telephones save above it
+_CAMERA_QUALITY = 88  # of libjpeg's scale; most cameras and telephones save above it, which was not measured
 
 
 def load(anchors: str | None = None) -> Provenance:
@@ -279,11 +279,11 @@ def _saving(parts: container.Parts, of: exif.Exif, clip: Clip) -> list[str]:
     if known.maker == "mozjpeg":
         signs.append("the tables of mozjpeg, a program for the web")
     elif known.quality is not None and known.quality < _CAMERA_QUALITY:
-        signs.append(f"libjpeg's tables at quality {known.quality}, lower than cameras save at")
+        signs.append(f"libjpeg's tables at quality {known.quality}, lower than most cameras save at")
     if parts.progressive:
         signs.append("several passes (progressive)")
     if signs:
-        claims.append(f"The JPEG was saved by a program, not by a camera: it has {' and '.join(signs)}.")
+        claims.append(f"The JPEG was most likely saved by a program, not by a camera: it has {' and '.join(signs)}.")
     stored = _as_stored(clip.frame.pixels, int(of.numbers.get("Orientation", 1)))[:1024, :1024]
     power = jpeg.saved_twice(stored, parts.tables[0])
     if power is not None and power >= jpeg.LEVEL:
