@@ -465,9 +465,9 @@ def test_frames_of_videos_and_files_on_disk_are_read(tmp_path):
     assert statistics.left_out == {"unreadable": 2} and "ends there" in statistics.examples["unreadable"][0]
 
 
-@pytest.mark.parametrize("options", [{"size": 4}, {"margin": 0.5}, {"margin": float("nan")}])
+@pytest.mark.parametrize("options", [{"size": 4}, {"size": 1_000_000}, {"margin": 0.5}, {"margin": float("nan")}])
 def test_numbers_that_make_no_sense_are_refused(options):
-    with pytest.raises(InputError, match=r"expected a size of at least 16 and a margin of 1 to 10, got"):
+    with pytest.raises(InputError, match=r"expected a size of 16 to 4096 and a margin of 1 to 10, got"):
         built(sample(), **options)
 
 

@@ -166,6 +166,21 @@ def test_a_source_that_the_pack_lacks_is_named_with_the_nearest(tmp_path, capsys
     assert "Did you mean 'painted'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("network", ["kfd", "fdm", "sft", "grpo"])
+def test_a_clock_that_has_run_out_begins_no_run_and_ends_one_that_has_begun(network, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("r.toml").touch()
+    needs = {"sft": "--forensic", "grpo": "--data"}.get(network)
+    Path("t").mkdir()
+    words = ["train", network, "r.toml", needs or "--pack", "t", "--out", "out", "--until", "2020-01-01T00:00Z"]
+    assert main(words) == 2
+    assert "--until: expected a moment to come for a run that has not begun, got 2020-01-01" in capsys.readouterr().err
+    assert not Path("out").exists()
+    Path("out").mkdir()
+    Path("out/resume.safetensors").touch()
+    assert main(words) != 0 and "--until" not in capsys.readouterr().err  # on to what else is wrong
+
+
 def test_a_training_whose_output_nobody_reads_ends_quietly(monkeypatch, capfd):
     def gone(*_):
         raise BrokenPipeError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,6 +103,16 @@ def test_a_pack_gives_squares_of_any_size_and_counts_what_cannot_be_read(packed)
     assert data.square(0, 32).shape == (32, 32, 3) and data.landmarks(0) is None
     middle = np.asarray(_picture(2, False))[:, 4:44].astype(float)
     assert abs(data.square(4, 32).mean((0, 1)) - middle.mean((0, 1))).max() < 1.0
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_mesh_with_a_point_that_is_nowhere_is_none(packed, tmp_path, number):
+    shutil.copytree(packed, tmp_path / "pack")
+    points = np.zeros_like(np.load(tmp_path / "pack" / "landmarks.npy"))
+    points[1, 99] = number
+    np.save(tmp_path / "pack" / "landmarks.npy", points)
+    data = Pack(tmp_path / "pack")
+    assert data.landmarks(0) is not None and data.landmarks(1) is None
 
 
 def test_a_pack_that_is_missing_or_lacks_a_source_says_what_to_do(tmp_path, packed):

@@ -36,6 +36,7 @@ from facewitness.train import grpo, paired, small_vlm  # noqa: E402
 from facewitness.train.checkpoint import last_checkpoint  # noqa: E402
 from facewitness.train.grpo import Recipe, Stop, train  # noqa: E402
 from facewitness.train.rewards import Rewards  # noqa: E402
+from facewitness.train.tuning import Watch  # noqa: E402
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -615,6 +616,41 @@ def test_replies_that_are_predictions_are_read(made, tmp_path):
     predictions.write(tmp_path / "run", {"name": "m"}, rows[1:])
     with pytest.raises(InputError, match="a model's own text to each of the table's questions, got none to"):
         paired.replies_of(tmp_path / "run", table, paired.Asking())
+
+
+@pytest.mark.parametrize("replies", [None, "abc", [None], [5, {}]])
+def test_replies_that_are_no_texts_are_not_read_as_texts(made, tmp_path, replies):
+    file = written(tmp_path / "r.jsonl", made / "val.parquet", lambda r: replies)
+    with pytest.raises(InputError, match=r"r\.jsonl': expected lines .* got another in entry 1\. Name the model"):
+        paired.replies_of(file, paired.read(made / "val.parquet"), paired.Asking())
+
+
+def test_replies_of_any_letters_are_read_as_they_were_written(made, tmp_path):
+    """A line separator within a text ends no line; a mark of UTF-8 and an empty line are no reply."""
+    rows = paired.read(made / "val.parquet")
+    text = "so \u2028\x85 far \x1b[2J"
+    lines = [{"file": r["file"], "prompt": r["prompt"], "replies": [text]} for r in rows]
+    content = "".join(f"{json.dumps(line, ensure_ascii=False)}\r\n" for line in lines)
+    (tmp_path / "r.jsonl").write_bytes(b"\xef\xbb\xbf" + content.encode() + b"\n")
+    assert paired.replies_of(tmp_path / "r.jsonl", rows, paired.Asking()) == [[text]] * len(rows)
+    half = written(tmp_path / "half.jsonl", made / "val.parquet", lambda r: ["fake \ud800"])
+    paired.compare(tmp_path / "r.jsonl", half, made / "val.parquet", tmp_path / "out")
+    (tmp_path / "r.jsonl").write_bytes(content.encode()[:-40])
+    with pytest.raises(InputError, match=rf"line {len(rows)} is no JSON"):
+        paired.replies_of(tmp_path / "r.jsonl", rows, paired.Asking())
+
+
+def test_a_recipe_without_rewards_is_none_of_grpo(tmp_path):
+    (tmp_path / "kfd.toml").write_text("seed = 1")
+    with pytest.raises(InputError, match=r"kfd\.toml': expected a recipe of train grpo, with a table \[rewards\]"):
+        paired.read_settings(tmp_path / "kfd.toml")
+
+
+def test_a_sample_that_holds_a_line_separator_is_kept_when_a_run_goes_on(tmp_path):
+    lines = [json.dumps({"step": n, "reply": "a\u2028b"}, ensure_ascii=False) for n in (1, 2, 3)]
+    (tmp_path / "samples.jsonl").write_text("\n".join(lines) + '\n{"step": 1, "re', encoding="utf-8")
+    Watch(tmp_path, 1, None)._keep_samples(2)
+    assert (tmp_path / "samples.jsonl").read_text(encoding="utf-8") == f"{lines[0]}\n{lines[1]}\n"
 
 
 ODD = [

@@ -74,3 +74,11 @@ def test_a_file_that_is_not_there(tmp_path):
         read_recipe(Recipe, tmp_path / "nowhere.toml")
     with pytest.raises(InputError, match="expected a recipe in TOML"):
         read_recipe(Recipe, tmp_path)
+
+
+def test_a_change_is_one_line_lest_a_second_setting_goes_unseen(tmp_path):
+    (tmp_path / "r.toml").write_text(f"name = 'x'\n{WHOLE}")
+    assert read_recipe(Recipe, tmp_path / "r.toml", ["name=y"]).name == "y"
+    for change in ("name='y'\nfast=true", "name='y'\r\nfast=true"):
+        with pytest.raises(InputError, match="--set: expected KEY=VALUE on one line"):
+            read_recipe(Recipe, tmp_path / "r.toml", [change])

@@ -61,7 +61,7 @@ def drawn(talker: Any, asked: Sequence[Any], given: argparse.Namespace) -> list[
     """What is drawn to each question, with the score; kept a line each. Raises InputError when the time is over."""
     file = given.out / "drawn.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    lines = file.read_text(encoding="utf-8").split("\n") if file.is_file() else []
     held = {(line["file"], line["question"]): line for line in map(json.loads, (x for x in lines if x.endswith("}")))}
     score = dict(zip([i.row["file"] for i in asked], evaluate.traces_of(talker.model, asked), strict=True))
     until = time.monotonic() + 60 * given.minutes

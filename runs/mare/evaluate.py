@@ -427,7 +427,7 @@ def _key(item: Item) -> tuple[str, str]:
 def _kept_replies(file: Path) -> dict[tuple[str, str], str]:
     """Replies that an earlier run kept, by picture and question; a line that was cut off is no reply."""
     out = {}
-    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
+    for line in file.read_text(encoding="utf-8").split("\n") if file.is_file() else ():
         try:
             name, question, text = json.loads(line)
         except ValueError:

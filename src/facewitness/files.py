@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import io
@@ -102,6 +103,34 @@ def read_json(path: Path, limit: int = MOST_TEXT) -> Any:
         return json.loads(read_text(path, limit), object_pairs_hook=each_once)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
+
+
+def read_json_lines(path: Path, limit: int = MOST_TEXT) -> list[Any]:
+    """As `read_json`, of a value a line; a mark of UTF-8 before the first and lines without a letter are passed over.
+
+    Lines end with \\n alone: `str.splitlines` would cut at U+2028 within a text, too.
+
+    Args:
+        path: Of the file.
+        limit: So many bytes.
+
+    Raises:
+        OSError: As `read_bounded`.
+        ValueError: A line is no such JSON, or nested too deep; the message has its number.
+    """
+    values = []
+    for number, line in enumerate(read_bounded(path, limit).removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            values.append(json.loads(line.decode("utf-8"), object_pairs_hook=each_once))
+        except UnicodeDecodeError:
+            raise ValueError(f"line {number} is no UTF-8") from None
+        except RecursionError:
+            raise ValueError(f"line {number} is nested too deep") from None
+        except ValueError as error:
+            raise ValueError(f"line {number} is no JSON: {error}") from None
+    return values
 
 
 def sha256(path: Path, limit: int) -> str:

@@ -276,6 +276,15 @@ def visible(text: str) -> str:
     return _ODD.sub(lambda m: m[0].encode("unicode_escape").decode("ascii") if _hides(m) else m[0], text)
 
 
+def utf8(text: str) -> str:
+    """The text without halves of a pair, which JSON can write and no table can hold.
+
+    Args:
+        text: Any.
+    """
+    return text.encode(errors="replace").decode()
+
+
 def json_line(value: object, **layout: Any) -> str:
     """A value as JSON that says all of it, and gives a terminal nothing that `visible` would not.
 

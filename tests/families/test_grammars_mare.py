@@ -121,6 +121,13 @@ def test_the_prompt_that_is_copied_is_no_answer():
     assert mare.refusals(copied) and mare.parse(copied).label is None and mare.parse(copied).findings == ()
 
 
+def test_an_escape_that_writes_half_a_pair_leaves_a_text_that_can_be_written():
+    text = r'<think>x</think><answer>{"explanation": "fake \ud800.", "bboxes": {"nose\udfff": [0, 0, 1, 1]}}</answer>'
+    reply = mare.parse(text)
+    assert (reply.text, reply.label, reply.findings[0].region) == ("fake ?.", "fake", "nose?")
+    assert mare.refusals(text)[0].startswith("unknown region: 'nose?'") and mare.render(reply).encode()
+
+
 # ---------------------------------------------------------------- refusals
 
 

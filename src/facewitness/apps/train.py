@@ -108,6 +108,7 @@ def guarded(
     def run(given: argparse.Namespace) -> int:
         try:
             look(given)
+            _to_come(given)
             return command(given)
         except ModuleNotFoundError as error:
             lacking = error if isinstance(error, MissingExtra) else plugins.lacking(what, error)
@@ -241,6 +242,17 @@ def _moment(words: str) -> datetime:
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a moment such as 2026-11-26T02:00Z, got {words!r}") from None
     return when if when.tzinfo is not None else when.astimezone()
+
+
+def _to_come(given: argparse.Namespace) -> None:
+    """Refuse a clock that would end a run before its first step; one that has begun is finished by it. InputError."""
+    until, out = getattr(given, "until", None), getattr(given, "out", None)
+    begun = out is not None and out.is_dir() and any(out.iterdir())
+    if until is not None and not begun and until <= (now := datetime.now(until.tzinfo)):
+        raise InputError(
+            f"--until: expected a moment to come for a run that has not begun, got {until:%Y-%m-%dT%H:%M%z}, when it "
+            f"is {now:%Y-%m-%dT%H:%M%z}. Give a later one, or none."
+        )
 
 
 def read_json(path: Path | None) -> Any:

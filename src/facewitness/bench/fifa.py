@@ -26,13 +26,14 @@ from PIL import Image
 
 from facewitness import media, words
 from facewitness.bench import measures, sheets
-from facewitness.bench.grounded import MOST, Bools, controlled, in_percent, overlap, utf8, why_no_meteor
+from facewitness.bench.grounded import MOST, Bools, controlled, in_percent, overlap, why_no_meteor
 from facewitness.bench.measures import Value
 from facewitness.builders.fifa import as_array
 from facewitness.builders.grounded import outline
 from facewitness.errors import InputError
 from facewitness.files import each_once, read_bounded
 from facewitness.grammars import interleaved
+from facewitness.phrases import utf8
 from facewitness.types import Landmarks
 
 RIGHT = 0.5  # IoU from which a mask is right

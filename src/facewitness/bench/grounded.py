@@ -139,12 +139,3 @@ def why_no_meteor(about: Mapping[str, Any]) -> list[str]:
     if own.get("METEOR") is not None or why is None:
         return []
     return ["", f"{why}." if why.startswith("METEOR") else f"METEOR: {why}."]
-
-
-def utf8(text: str) -> str:
-    """The text without halves of a pair, which JSON can write and no table can hold.
-
-    Args:
-        text: Any.
-    """
-    return text.encode(errors="replace").decode()

@@ -24,9 +24,10 @@ import numpy as np
 
 from facewitness import media, plugins, regions
 from facewitness.bench import measures, sheets
-from facewitness.bench.grounded import MOST, TEXT, Bools, controlled, in_percent, overlap, utf8, why_no_meteor
+from facewitness.bench.grounded import MOST, TEXT, Bools, controlled, in_percent, overlap, why_no_meteor
 from facewitness.errors import InputError, UnreadableMedia
 from facewitness.files import each_once, read_bounded
+from facewitness.phrases import utf8
 
 _MASKS = ("IoU", "Precision", "Recall")
 

@@ -214,6 +214,9 @@ class Statistics:
         }
 
 
+_MOST_SIDE = 4096  # pixels of a crop: a larger one fits into no memory
+
+
 def build(
     samples: Iterable[Sample],
     finder: Finder,
@@ -249,8 +252,8 @@ def build(
         WeightsError: The finder lacks its weights.
         MissingExtra: The finder lacks a package.
     """
-    if (size is not None and size < 16) or not 1 <= margin <= 10:
-        raise InputError(f"dma: expected a size of at least 16 and a margin of 1 to 10, got {size} and {margin}")
+    if (size is not None and not 16 <= size <= _MOST_SIDE) or not 1 <= margin <= 10:
+        raise InputError(f"dma: expected a size of 16 to {_MOST_SIDE} and a margin of 1 to 10, got {size} and {margin}")
     counts = Statistics() if statistics is None else statistics
     video = Frames()
     for sample in samples:

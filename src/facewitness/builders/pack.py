@@ -132,7 +132,7 @@ class Pack:
             float32 (468, 2) in pixels of the row's picture; None where no face was found.
         """
         points = np.array(self._landmarks[i])
-        return None if np.isnan(points[0, 0]) else points
+        return points if np.isfinite(points).all() else None
 
     def parsing(self, i: int) -> NDArray[np.uint8] | None:
         """Row i's CelebAMask-HQ ids, uint8 (H, W), or None.

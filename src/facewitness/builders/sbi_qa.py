@@ -47,6 +47,7 @@ CHOICES = (
 )  # fmt: skip
 _TRIES = 8
 _CHANGED = 1.0  # grey levels: a region whose pixels differ by less on average does not visibly change
+_MOST = 1_000  # copies, or pairs of questions, of one face: more is a slip, and takes for ever
 _UNTOUCHED = 0.02  # a mask's mean inside a region below which "no" is the truth
 
 
@@ -203,6 +204,8 @@ def build(
             f"sbi_qa: expected copies, max_regions and pairs of at least 1 and some choices, got {copies}, "
             f"{max_regions}, {pairs}, {choices}"
         )
+    if max(copies, pairs) > _MOST:
+        raise InputError(f"sbi_qa: expected copies and pairs of at most {_MOST:,}, got {copies:,} and {pairs:,}")
     if not 0 <= elsewhere <= 1:
         raise InputError(f"sbi_qa: expected elsewhere as a share from 0 to 1, got {elsewhere}")
     for name in choices:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from facewitness import regions, words
-from facewitness.phrases import the_regions
+from facewitness.phrases import the_regions, utf8
 from facewitness.types import Box, Finding, Reply
 
 STRICT = True  # which reading of `words.verdict` this grammar chooses
@@ -233,7 +233,8 @@ def _answer(body: str, size: tuple[int, int] | None) -> tuple[str, list[tuple[st
         if name not in ("explanation", "bboxes")
     ]
     given_words = [value for name, value in content if name == "explanation"]
-    explanation = " ".join(value for value in given_words if isinstance(value, str))
+    # an escape can write half a pair, which no file takes
+    explanation = utf8(" ".join(value for value in given_words if isinstance(value, str)))
     if not explanation.strip():
         got = _kind(given_words[0]) if given_words else "nothing"
         wrong.append(f"no explanation: expected words that say why the face is real or fake, got {got}")
@@ -247,7 +248,8 @@ def _answer(body: str, size: tuple[int, int] | None) -> tuple[str, list[tuple[st
         if not isinstance(value, _Pairs):
             wrong.append(f"another shape: expected bboxes as an object of region and box, got {_kind(value)}")
             continue
-        for region, given in value:
+        for written, given in value:
+            region = utf8(written)
             if region not in regions.MARE:
                 wrong.append(f"unknown region: {region[:40]!r}; known are {', '.join(regions.MARE)}")
             elif region in seen:

@@ -382,7 +382,10 @@ class SmallEncoders(nn.Module):
         if embed is not None:
             came = torch.as_tensor(np.asarray(embed([*real, *fake]), np.float32))
             if came.shape != sentences.shape or not torch.isfinite(came).all():
-                raise InputError(f"embed: expected finite vectors {tuple(sentences.shape)}, got {tuple(came.shape)}")
+                raise InputError(
+                    f"embed: expected finite vectors {tuple(sentences.shape)}, got {tuple(came.shape)}. Set text_width "
+                    f"= {came.shape[-1]} in [encoders] for them."
+                )
             sentences = came.clone()
         self.register_buffer("sentences", sentences)  # (n, D), real descriptions first
         self.context = nn.Parameter(torch.zeros(2, text_width))

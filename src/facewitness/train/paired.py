@@ -36,9 +36,10 @@ from facewitness.bench import measures, predictions
 from facewitness.bench.measures import Value
 from facewitness.builders import chats, dma
 from facewitness.errors import InputError
-from facewitness.files import each_once, read_json, read_text, write_whole
+from facewitness.files import read_json, read_json_lines, write_whole
 from facewitness.grammars import mare
 from facewitness.models import prompted_vlm as pv
+from facewitness.phrases import utf8
 from facewitness.train.recipe import parsed
 from facewitness.train.rewards import Rewards, refused
 
@@ -182,12 +183,17 @@ def replies_of(source: str | Path, rows: Sequence[Row], asking: Asking) -> Repli
     if Path(source).suffix != ".jsonl":
         model, processor = pv.loaded(str(source), dtype="auto")
         return ask(model.to("cuda") if torch.cuda.is_available() else model, processor, rows, asking)
+    expected = f"'{source}': expected lines {{file, prompt, replies: [text, …]}}, as a comparison writes them"
     try:
-        lines = [json.loads(line, object_pairs_hook=each_once) for line in read_text(Path(source)).splitlines()]
-        keys = [(line["file"], line["prompt"]) for line in lines]
-        replies = [[str(reply) for reply in line["replies"]] for line in lines]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"'{source}': expected replies that a comparison wrote ({error!r})") from error
+        lines = read_json_lines(Path(source))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{expected} ({getattr(error, 'strerror', None) or error})") from error
+    for number, line in enumerate(lines, 1):
+        texts = line.get("replies") if isinstance(line, dict) else None
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise InputError(f"{expected}, got another in entry {number}. Name the model instead, and it is asked.")
+    keys = [(line.get("file"), line.get("prompt")) for line in lines]
+    replies = [[utf8(text) for text in line["replies"]] for line in lines]
     if keys != [(row["file"], row["prompt"]) for row in rows] or not all(replies):
         raise InputError(
             f"'{source}': expected replies to the {len(rows)} prompts of the table, got {len(lines)} to others. Name "
@@ -443,4 +449,7 @@ def read_settings(path: Path | None) -> dict[str, Any]:
     Raises:
         InputError: The file cannot be read, or is no TOML.
     """
-    return {} if path is None else parsed(path)
+    settings = {} if path is None else parsed(path)
+    if path is not None and not isinstance(settings.get("rewards"), dict):
+        raise InputError(f"'{path}': expected a recipe of train grpo, with a table [rewards], got one without")
+    return settings

@@ -106,9 +106,11 @@ def _change(given: dict[str, Any], change: str) -> None:
     *tables, last = key.strip().split(".")
     if not equals or not all((*tables, last)):
         raise InputError(f"--set: expected KEY=VALUE, such as lr=1e-4 or detector.unit_scale=100, got {change!r}")
+    if "\n" in value or "\r" in value:  # behind a line's end another setting would stand, and go unseen
+        raise InputError(f"--set: expected KEY=VALUE on one line, got {change!r}")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = value.strip()  # a word needs no quotes
     table: Any = given
     for name in tables:

@@ -302,5 +302,5 @@ class Watch(TrainerCallback):
         """Drop replies of steps that are about to be done again."""
         file = self.out / "samples.jsonl"
         if file.exists():
-            lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-            write_whole(file, "".join(x for x in lines if step_of(x) <= done).encode())
+            lines = file.read_text(encoding="utf-8").split("\n")  # not splitlines: a reply may hold U+2028
+            write_whole(file, "".join(f"{x}\n" for x in lines if step_of(x) <= done).encode())
