@@ -71,16 +71,29 @@ def test_yes_and_no_over_the_frames_of_a_video_are_an_auc_of_words(videos):
 @pytest.mark.parametrize("which", ["1", "2", "3", "5", "6"])
 def test_tables_say_what_is_not_run_and_what_the_paper_has(videos, tmp_path, which):
     data, order, scores = rows(("1", "pristine", "real", 0.1), ("1", "Deepfakes", "fake", 0.8))
-    run = {"steps": 1, **videos.in_videos(data, order, scores)}
+    run = videos.in_videos(data, order, scores)
+    if which not in videos.WORDS:
+        run["steps"] = 1  # as a detector's run has it
     (tmp_path / "kfd.json").write_text(json.dumps(run))
     text = videos.table(which, tmp_path)
     assert "not run" in text and "1.000" in text and "ffpp_c23, video AUC / AP" in text
     width = {line.count("|") for line in text.strip().splitlines()}
     assert len(width) == 1, "every row has every column"
+    assert "(paper)" in text
     if which == "1":
-        assert "99.53 %" in text and "SBI (paper)" in text
+        assert "99.53 / 99.54 %" in text and "SBI (paper)" in text
     if which == "2":
         assert "| FAK-Owl | not run" in text and "47.99" not in text
+
+
+def test_a_table_of_words_takes_no_detectors_score_for_words(videos, tmp_path):
+    data, order, scores = rows(("1", "pristine", "real", 0.1), ("1", "Deepfakes", "fake", 0.8))
+    run = videos.in_videos(data, order, scores)
+    (tmp_path / "kfd.json").write_text(json.dumps({"steps": 1, **run}))
+    assert "| KFD in words | not run" in videos.table("2", tmp_path)
+    (tmp_path / "kfd.json").write_text(json.dumps(run))
+    assert "| KFD in words (kfd) | 1.000 / 1.000, 2 videos |" in videos.table("2", tmp_path), "no interval of two"
+    assert "| KFD | not run" in videos.table("1", tmp_path)
 
 
 def test_a_row_that_is_not_run_names_the_command_that_makes_it(videos, tmp_path):

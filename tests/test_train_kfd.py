@@ -37,7 +37,7 @@ from facewitness.models.sbi import SBI  # noqa: E402
 from facewitness.train import compact, loop  # noqa: E402
 from facewitness.train import kfd as recipe_file  # noqa: E402
 from facewitness.train.kfd import Batches, Recipe, genuine, make, train  # noqa: E402
-from facewitness.types import Mask, Testimony  # noqa: E402
+from facewitness.types import Face, FrameRef, Mask, Testimony  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 RUNS = Path(__file__).parents[1] / "runs" / "kfd"
@@ -600,6 +600,10 @@ def test_what_is_fitted_makes_the_witness_decide(packed, tmp_path, monkeypatch):
     fit.main(["--cache", str(packed), "--weights", str(tmp_path / "kfd.safetensors"), "--around"])
     witness = plugins.get("witnesses", "kfd").load(weights=str(tmp_path / "kfd.safetensors"))
     assert witness.made_by()["options"]["around"] is True, "what was fitted to looks from around is used with them"
+    face, pixels = Face(FrameRef(64, 64), (8, 8, 56, 56)), np.zeros((64, 64, 3), np.uint8)
+    assert witness._look(face, pixels).notes == ()
+    otherwise = plugins.get("witnesses", "kfd").load(weights=str(tmp_path / "kfd.safetensors"), around=False)
+    assert "its calibration was fitted with that" in "".join(otherwise._look(face, pixels).notes)
 
 
 def test_forgeries_of_the_sources_are_not_examined_for_the_fit(monkeypatch):

@@ -2,7 +2,8 @@
 
     python runs/kfd/videos.py measure --pack DIR --out DIR OUT/ffpp/kfd.safetensors OUT/ffpp-sbi/sbi.safetensors …
         [--model FOLDER-OR-NAME … [--quote kfd.safetensors]] [--sources ffpp_c23 ffpp_c40 deepfacelive dfdc] [--most N]
-    python runs/kfd/videos.py table 1 DIR …            2, 3, 5 or 6, each with the published rows and "not run"
+    python runs/kfd/videos.py table 1 DIR …            2, 3, 5 or 6, each with the published rows and "not run"; 2 and 6
+                                                       take language models' runs alone, 1 and 5 those of detectors
 
 `measure` looks at the `val` frames of a pack, cropped as in training. A detector is a file of train/kfd, KFD's or the
 rival's (`models/sbi`); it is asked about self-blends and region edits of the genuine frames, too. A video is the frames
@@ -45,25 +46,47 @@ MARGIN = 1.3
 QUESTION = "Is this a deepfake image?"
 _IOU = 0.5  # a map's threshold
 _FEW = 20  # videos, below which a number says beside it how many it is of
+_TOO_FEW = 10  # videos, below which an interval would say nothing
 
-# The papers' numbers, in per cent, and the rows that nobody here ran: table -> row -> column -> number
-PUBLISHED: Mapping[str, Mapping[str, Mapping[str, float | None]]] = {
+# The paper's numbers in per cent, an AUC, or with its AP: table -> row -> column -> numbers
+PUBLISHED: Mapping[str, Mapping[str, Mapping[str, tuple[float, ...]]]] = {
     "1": {
-        "KFD (paper)": {"FF++": 99.53, "CDF2": 94.71, "DFD": 99.64, "DFDC": 79.12, "CDF1": 97.62, "DFDCP": 91.81},
-        "SBI (paper)": {"FF++": 99.15, "CDF2": 93.82, "DFD": 96.32, "DFDC": 74.47, "CDF1": 93.44, "DFDCP": 90.95},
+        "KFD (paper)": {"FF++": (99.53, 99.54), "CDF2": (94.71, 93.59), "DFD": (99.64, 99.68), "DFDC": (79.12, 77.69),
+                        "CDF1": (97.62, 97.67), "DFDCP": (91.81, 88.26)},
+        "SBI (paper)": {"FF++": (99.15, 99.15), "CDF2": (93.82, 92.99), "DFD": (96.32, 96.13), "DFDC": (74.47, 74.09),
+                        "CDF1": (93.44, 93.77), "DFDCP": (90.95, 85.98)},
     },
     "2": {
-        "P-Tuning (paper)": {"FF++": 91.32, "CDF2": 79.97, "DFD": 88.74, "CDF1": 81.45, "DFDCP": 69.26},
-        "PandaGPT (paper)": {"FF++": 63.42, "CDF2": 62.53, "DFD": 64.56, "CDF1": 55.01, "DFDCP": 46.06},
-        "Qwen2-VL (paper)": {"FF++": 50.50, "CDF2": 48.88, "DFD": 42.38, "CDF1": 46.46, "DFDCP": 51.71},
-        "FAK-Owl (paper)": {"FF++": 67.54, "CDF2": 73.51, "DFD": 68.61, "CDF1": 62.13, "DFDCP": 65.96},
-        "KFD in words (paper)": {"FF++": 97.11, "CDF2": 89.90, "DFD": 92.26, "CDF1": 95.97, "DFDCP": 86.70},
+        "P-Tuning (paper)": {"FF++": (91.32,), "CDF2": (79.97,), "DFD": (88.74,), "CDF1": (81.45,), "DFDCP": (69.26,)},
+        "PandaGPT (paper)": {"FF++": (63.42,), "CDF2": (62.53,), "DFD": (64.56,), "CDF1": (55.01,), "DFDCP": (46.06,)},
+        "Qwen2-VL (paper)": {"FF++": (50.50,), "CDF2": (48.88,), "DFD": (42.38,), "CDF1": (46.46,), "DFDCP": (51.71,)},
+        "FAK-Owl (paper)": {"FF++": (67.54,), "CDF2": (73.51,), "DFD": (68.61,), "CDF1": (62.13,), "DFDCP": (65.96,)},
+        "KFD in words (paper)": {"FF++": (97.11,), "CDF2": (89.90,), "DFD": (92.26,), "CDF1": (95.97,),
+                                 "DFDCP": (86.70,)},
     },
-}
+    "3": {
+        "50 pictures (paper)": {"FF++": (92.68,), "CDF1": (83.18,), "DFD": (74.46,), "DFDC": (61.82,)},
+        "100 pictures (paper)": {"FF++": (94.38,), "CDF1": (91.12,), "DFD": (78.99,), "DFDC": (63.88,)},
+        "200 pictures (paper)": {"FF++": (94.02,), "CDF1": (91.98,), "DFD": (80.47,), "DFDC": (62.09,)},
+        "500 pictures (paper)": {"FF++": (95.15,), "CDF1": (91.82,), "DFD": (81.65,), "DFDC": (65.31,)},
+    },
+    "5": {
+        "FF++, 720 genuine (paper)": {"FF++": (99.54,), "CDF2": (94.32,), "DFDCP": (92.39,), "DFDC": (77.03,)},
+        "CDF2, 622 genuine (paper)": {"FF++": (97.95,), "CDF2": (95.79,), "DFDCP": (86.36,), "DFDC": (70.27,)},
+        "DFDCP, 737 genuine (paper)": {"FF++": (99.15,), "CDF2": (85.17,), "DFDCP": (93.74,), "DFDC": (69.64,)},
+    },
+    "6": {
+        "Llama-3.2-1B (paper)": {"FF++": (96.49,), "CDF1": (95.64,), "DFD": (82.74,), "DFDC": (65.66,)},
+        "Llama-3.2-3B (paper)": {"FF++": (97.08,), "CDF1": (95.30,), "DFD": (82.80,), "DFDC": (66.12,)},
+        "Vicuna-7B (paper)": {"FF++": (97.11,), "CDF1": (95.97,), "DFD": (84.26,), "DFDC": (67.65,)},
+    },
+}  # fmt: skip
+WORDS = ("2", "6")  # tables of what a language model says; the others are of what a detector scores, and 3 of both
 # Rows that a table of the paper has, and the names with which they are run
 ROWS: Mapping[str, Mapping[str, str]] = {
     "1": {"KFD": "kfd", "SBI": "sbi"},
-    "2": {"P-Tuning": "ptuning", "PandaGPT": "panda", "Qwen2-VL": "qwen2-vl", "FAK-Owl": "fak-owl", "KFD": "kfd"},
+    "2": {"P-Tuning": "ptuning", "PandaGPT": "panda", "Qwen2-VL": "qwen2-vl", "FAK-Owl": "fak-owl",
+          "KFD in words": "kfd"},
     "3": {f"{n} pictures": str(n) for n in (50, 100, 200, 500)},
     "5": {"FF++": "ffpp", "DFDC": "dfdc", "DeepFaceLive": "deepfacelive"},
     "6": {"made from nothing, 1.4 M": "small-64", "made from nothing, 2.2 M": "small-128",
@@ -75,7 +98,8 @@ _NOT = "not among these runs"
 _TRAIN = f"{_NOT}; facewitness train kfd"
 _FROM_NOTHING = f"{_NOT}; facewitness build small_vlm talks6/chat.json"
 NOT_RUN: Mapping[str, str] = {
-    "kfd": f"{_NOT}; --model FOLDER, or a detector: facewitness train kfd runs/kfd/ffpp.toml … --out OUT/kfd",
+    "kfd": f"{_NOT}; words: measure --model FOLDER; a detector: facewitness train kfd runs/kfd/ffpp.toml … "
+           "--out OUT/kfd",
     "sbi": f"{_TRAIN} runs/kfd/ffpp-sbi.toml … --out OUT/ffpp-sbi",
     **{n: f"{_TRAIN} runs/kfd/tables.toml --images {n} … --out OUT/{n}" for n in ("50", "100", "200", "500")},
     "ffpp": f"{_TRAIN} runs/kfd/tables.toml … --out OUT/ffpp",
@@ -272,10 +296,18 @@ def table(which: str, folder: Path) -> str:
     runs = {file.stem: _run(file) for file in sorted(folder.glob("*.json"))}
     if not runs:
         raise InputError(f"'{folder}': expected runs that `measure` wrote, got none")
-    sources = list(dict.fromkeys(s for run in runs.values() for s in run if s in SOURCES))
-    published = PUBLISHED.get(which, {})
+    if which in WORDS:  # a detector's score is no word
+        runs = {name: run for name, run in runs.items() if "steps" not in run}
+    elif which != "3":
+        runs = {name: run for name, run in runs.items() if "steps" in run}
+    sources = list(dict.fromkeys(s for run in runs.values() for s in run if s in SOURCES)) or list(SOURCES)
+    published = PUBLISHED[which]
     more = list(dict.fromkeys(column for row in published.values() for column in row))
-    columns = [*(f"{source}, video AUC / AP" for source in sources), *(f"{name}, AUC" for name in more)]
+    both = any(len(numbers) > 1 for row in published.values() for numbers in row.values())
+    columns = [
+        *(f"{source}, video AUC / AP" for source in sources),
+        *(f"{name}, AUC{' / AP' * both}" for name in more),
+    ]
     lines = [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
     known = set()
     for title, stem in ROWS[which].items():
@@ -297,7 +329,7 @@ def table(which: str, folder: Path) -> str:
             whose = "" if control == "one answer always" else f" ({name})"
             lines.append(f"| {control}{whose} | {' | '.join([*cells, *['–'] * len(more)])} |")
     for title, row in published.items():
-        cells = ["–" if row.get(name) is None else f"{row[name]:.2f} %" for name in more]
+        cells = [" / ".join(f"{number:.2f}" for number in row[name]) + " %" if name in row else "–" for name in more]
         lines.append(f"| {title} | {' | '.join([*['–'] * len(sources), *cells])} |")
     return "\n".join(lines) + "\n"
 
@@ -327,8 +359,8 @@ def _cells(levels: Mapping[str, Any] | None) -> str:
     auc, ap = levels["videos"]["auc"], levels["videos"]["ap"]
     if auc["value"] is None:
         return "–"
-    interval = "" if auc["low"] is None else f" ({auc['low']:.3f}–{auc['high']:.3f})"
-    few = f", {auc['n']} videos" if auc["n"] < _FEW else ""  # an interval that says nothing
+    interval = "" if auc["low"] is None or auc["n"] < _TOO_FEW else f" ({auc['low']:.3f}–{auc['high']:.3f})"
+    few = f", {auc['n']} videos" if auc["n"] < _FEW else ""
     return f"{auc['value']:.3f}{interval} / {ap['value']:.3f}{few}"
 
 

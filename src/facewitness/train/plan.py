@@ -241,7 +241,8 @@ class Plan:
         if steps is None and epochs is not None and examples is not None:
             steps = max(1, round(epochs * examples / batch))
         if steps is None:
-            self.facts.append(f"steps: {epochs:g} epochs; name the data, and they are counted")
+            counted = f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
+            self.facts.append(f"steps: {counted}; name the data, or --steps, and steps and hours are counted")
         else:
             self.facts.append(f"steps: {steps:,} of {batch} examples, {steps * batch:,} examples in all")
         return steps

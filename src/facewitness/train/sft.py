@@ -42,6 +42,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -449,13 +450,20 @@ def train(
         if trainer.is_world_process_zero():
             whole, _ = make(recipe, seeing, card.get("crop", {}).get("size"))
             if recipe.language == "lora":
-                whole = get_peft_model(whole, pv.language_lora(whole, **recipe.lora))
+                whole = _adapted(whole, recipe)
             whole.load_state_dict(state)
     if trainer.is_world_process_zero():
         finite(whole)
         turns = max(sum(role == "user" for role, _ in example.before) for example in examples)
         _save(whole, processor, recipe, out / "model", turns)
     return out / "model"
+
+
+def _adapted(model: Any, recipe: Any, **options: Any) -> PeftModel:
+    """A model with the adapter of LoRA. What peft asks transformers on the way is told there to be out of date."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        return get_peft_model(model, pv.language_lora(model, **recipe.lora), **options)
 
 
 def detector_planned(path: Path, page: Plan) -> tuple[Any, dict[str, Any]]:
@@ -527,7 +535,7 @@ def with_expert(
             f"it ({named}), got none."
         )
     if recipe.language == "lora":
-        model = get_peft_model(model, pv.language_lora(model, **recipe.lora), low_cpu_mem_usage=True)
+        model = _adapted(model, recipe, low_cpu_mem_usage=True)
     elif recipe.language == "frozen":
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(".expert.learner." in name)

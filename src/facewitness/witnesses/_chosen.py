@@ -1,9 +1,9 @@
 """Which reply KFD's language model gives: the likeliest of those that the detector's evidence allows.
 
 Left alone, a small language model answers worse than the evidence it reads: it names a left cheek where the map shows a
-brow. So for the two questions that the detector can answer (is it fake, and is this region fake) the replies are
-written out, the model says how likely each is, and what the map and the score say of it is a prior on them. The model's
-log-odds of a yes are those of how it would begin:
+brow. So for the two questions that the detector can answer (is it fake and why, and is this region fake) the replies
+are written out, the model says how likely each is, and what the map and the score say of it is a prior on them. The
+model's log-odds of a yes are those of how it would begin:
 
     log-odds of yes  =  words · (the model's)  +  evidence · (the detector's)  +  offset
     … of a region    =  words · (the model's)  +  own · (how far the map covers it)
@@ -46,6 +46,12 @@ AMONG = 6  # … of so many that the map finds likeliest; with three a map that 
 EDGE = 1e-4  # probabilities are kept this far from 0 and 1
 _VERDICT = re.compile(r"\b(verdict|real or (a )?fake|fake or (a )?real)\b", re.IGNORECASE)
 _FAKE = re.compile(r"\b(fake\w*|deep ?fake\w*|forge\w*|manipulat\w*|tampered|altered|blending)\b", re.IGNORECASE)
+_GIVEN_AWAY = re.compile(  # what a verdict with its places answers: "Why?", "What was altered?", "Where is it fake?"
+    r"^\W*((and|but|so) )?why\b|\b(what|where) (is|was|were|has been) (it |this face )?"
+    r"(fake\w*|forged|altered|changed|edited|replaced|manipulated|tampered)\b",
+    re.IGNORECASE,
+)
+_REAL = re.compile(r"\b(real|genuine|authentic|not)\b|n't\b", re.IGNORECASE)
 _OTHER = re.compile(r"\b(why|how|what|when|who|real|genuine|authentic|not)\b|n't\b", re.IGNORECASE)
 
 YES, NO = "Yes", "No"  # how every reply begins; their odds are the model's
@@ -196,7 +202,8 @@ def asked(question: str) -> tuple[str, ...] | None:
 
     "Yes" has to mean fake, so that a question after what is real is of another kind.
     """
-    if _VERDICT.search(question) and not set(regions.mentioned(question)) - {"skin"}:
+    of_the_face = _VERDICT.search(question) or (_GIVEN_AWAY.search(question) and not _REAL.search(question))
+    if of_the_face and not set(regions.mentioned(question)) - {"skin"}:
         return ()
     about = tuple(name for name in NAMED if re.search(rf"\b{re.escape(regions.title(name))}\b", question.lower()))
     if len(about) > 1 or _OTHER.search(question) or not (_FAKE.search(question) or "replaced" in question):

@@ -147,7 +147,7 @@ class KFDWitness:
             raise WeightsError(
                 f"'{file.with_suffix('.json')}': expected around as true or false, got {fitted!r}. {HOW}"
             )
-        self._around = fitted if around is None else around
+        self._around, self._fitted = fitted if around is None else around, fitted
         self.strength = _checked_strength(self.facts.get("strength"), file)
         self._latest: _Seen | None = None
         _prompted.check("kfd", language)
@@ -238,12 +238,15 @@ class KFDWitness:
         findings = self._findings(face, mask, shown, to_grid)
         mask = shown
         notes: tuple[str, ...] = ()
+        if self._around != self._fitted and self.calibration is self.facts.get("calibration"):  # no profile's
+            how, otherwise = ("looks", "without") if self._around else ("does not look", "with")
+            notes += (f"it {how} from around (kfd.around), and its calibration was fitted {otherwise} that.",)
         if self._gradcam:
             attention = self.attention(crop)
             if attention.max() > 0:
                 mask, _ = _places.on_frame(attention * np.float32(score), face, affine, self._size)
             else:  # everywhere in the layer more would lower the score
-                notes = ("Grad-CAM: no place raises the score; the mask is the detector's own map.",)
+                notes += ("Grad-CAM: no place raises the score; the mask is the detector's own map.",)
         return Testimony(self.name, score, mask, findings, notes=notes)
 
     def scored(self, crop: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
