@@ -990,6 +990,13 @@ def test_the_command_gives_eyes_and_says_what_is_wrong(tmp_path: Any, capsys: An
     assert pv.plain(str(out))[0].config.model_type == "panda_gpt"
     assert main(["build", "panda", eyes, "--eyes", eyes, "--out", str(out)]) == 2
     assert "family of language models that read text alone" in capsys.readouterr().err
+    for written, sentence in (
+        ("null", "expected config.json with names and values, {…}, got null. Fetch or copy them again."),
+        ('["llama"]', 'got ["llama"]. Fetch'),
+    ):
+        (tmp_path / "llama" / "config.json").write_text(written)
+        assert main(["build", "panda", language, "--eyes", eyes, "--out", str(out)]) == 2
+        assert sentence in capsys.readouterr().err
 
 
 def test_another_language_model_is_refused_and_so_is_half_a_one(tmp_path: Any) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,6 +120,49 @@ def test_consistency_maps_are_drawn_layer_by_layer(tmp_path):
     Image.fromarray(crops[0]).save(tmp_path / "nobody.png")
     with pytest.raises(InputError, match="expected a face with landmarks, found none"):
         maps.main([str(weights), str(tmp_path / "nobody.png"), "--out", str(tmp_path / "m.png")])
+
+
+def test_gradcam_of_kfd_and_sbi_stands_beside_the_same_faces(tmp_path, monkeypatch):
+    """Figure 5: a row for each face, the picture and each detector's own attention; SBI's is not KFD's."""
+    torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+    from doubles import tiny_kfd
+
+    from facewitness.models.kfd import KFD, SmallEncoders
+    from facewitness.models.sbi import SBI
+
+    weights, rival = tiny_kfd(tmp_path), tmp_path / "sbi.safetensors"
+    torch.manual_seed(1)
+    SBI(SmallEncoders("mobilenetv2_035", (4, 8, 16), 64, 24)).save(rival, {"crop": {"margin": 1.2}})
+    maps, (track, clip) = script("kfd/maps"), portrait()
+    rows = [
+        {"source": "ffpp_c23", "split": "val", "label": label, "method": method}
+        for label, method in (("fake", "Deepfakes"), ("real", None), ("fake", "NeuralTextures"), ("fake", "Face2Face"))
+    ]
+    frame, points = clip.frame.pixels, track.faces[0].landmarks[:, :2]
+    data = SimpleNamespace(rows=rows, landmarks=lambda i: None if i == 2 else points, pixels=lambda i: frame)
+    both = maps.detectors([f"KFD={weights}", f"SBI={rival}"])
+    assert [type(each.model) for each in both] == [KFD, SBI] and [each.margin for each in both] == [1.3, 1.2]
+    chosen = maps.faces(data, ["ffpp_c23"], "val", "fake", 2)
+    assert chosen == [0, 3], "one without a mesh cannot be cropped"
+    titles = [axes.get_title() for axes in maps.beside(both, data, chosen).axes]
+    assert len(titles) == 6 and titles[0] == "ffpp_c23, Deepfakes" and titles[3] == "ffpp_c23, Face2Face"
+    assert titles[1].startswith("KFD, score 0.") and titles[2].startswith("SBI, score 0.")
+    seen = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    score, heat = maps.attention(both[1].model, seen)
+    assert 0 < score < 1 and heat.shape == (64, 64) and heat.min() >= 0 and heat.max() in (0, 1)
+    monkeypatch.setattr(maps, "Pack", lambda folder: data)
+    out = tmp_path / "gradcam.png"
+    maps.main(["gradcam", f"KFD={weights}", f"SBI={rival}", "--pack", "pack", "--most", "1", "--out", str(out)])
+    assert Image.open(out).format == "PNG"
+    for given, sentence in (
+        ([f"KFD={weights}"], "expected two or more detectors .* got 1"),
+        ([str(weights), f"SBI={rival}"], "expected NAME=FILE"),
+        ([f"KFD={weights}", f"KFD={rival}"], "each name once"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            maps.detectors(given)
+    with pytest.raises(InputError, match="expected fake faces of the split val of celebdf in the pack, got none; name"):
+        maps.faces(data, ["celebdf"], "val", "fake", 2)
 
 
 # --------------------------------------------------------------------------------------------------- table 5's shape

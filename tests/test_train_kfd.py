@@ -37,6 +37,7 @@ from facewitness.models.sbi import SBI  # noqa: E402
 from facewitness.train import compact, loop  # noqa: E402
 from facewitness.train import kfd as recipe_file  # noqa: E402
 from facewitness.train.kfd import Batches, Recipe, genuine, make, train  # noqa: E402
+from facewitness.train.schedule import last_step  # noqa: E402
 from facewitness.types import Face, FrameRef, Mask, Testimony  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -188,8 +189,32 @@ def test_a_killed_run_goes_on_with_the_same_result(packed, tmp_path):
     assert bool(boards) == (importlib.util.find_spec("tensorboard") is not None)
 
 
+def test_a_stop_before_what_is_done_is_refused_and_an_ended_run_has_nothing_left():
+    assert last_step(100, None, 0) == 100 and last_step(100, 60, 0) == 60 and last_step(100, 60, 60) == 60
+    assert last_step(100, 60, 100) == 100, "it is done: no bar of 100/60"
+    with pytest.raises(InputError, match="--stop-at-step: expected at least 80, the step where the run stands, got 60"):
+        last_step(100, 60, 80)
+
+
+def test_a_pack_without_meshes_and_faces_that_no_forger_takes_are_told(packed, monkeypatch):
+    data = Pack(packed)
+    monkeypatch.setattr(plugins.get("forge", "self_blend"), "forge", refuse)
+    batches = Batches(packed, replace(TINY, forgers={"self_blend": {"share": 1.0}}), SIZE)
+    with pytest.raises(InputError, match=r"none in 8 draws \(the last one: it is too small\)\. Their meshes .* leave"):
+        batches[0]
+    monkeypatch.setattr(data, "landmarks", lambda i: None)
+    with pytest.raises(InputError, match=r"expected a pack with genuine faces .* 0 of them with a mesh.*build pack"):
+        genuine(data, TINY)
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise InputError("it is too small.")
+
+
 def test_a_run_goes_on_with_the_pack_that_it_began_with(packed, tmp_path):
     run(packed, tmp_path / "run", stop_at_step=2)
+    with pytest.raises(InputError, match="--stop-at-step: expected at least 2, the step where the run stands, got 1"):
+        run(packed, tmp_path / "run", stop_at_step=1)
     other = Path(shutil.copytree(packed, tmp_path / "pack"))
     rows = json.loads((other / "rows.json").read_text())
     (other / "rows.json").write_text(json.dumps(rows[:-1]))

@@ -338,6 +338,15 @@ def test_the_small_model_is_small_and_its_tokenizer_writes_any_text():
         small_vlm.make(sentences, width=100)
 
 
+@pytest.mark.parametrize("slip", [{"width": 64_000_000}, {"layers": 10**9}, {"vision_width": 10**7}, {"rows": 10**12}])
+def test_a_small_model_of_absurd_sizes_is_refused_before_anything_is_made(slip, monkeypatch):
+    monkeypatch.setattr(small_vlm, "tokenizer", lambda *_: pytest.fail("the words are learned after the sizes"))
+    with pytest.raises(InputError, match=r"small_vlm: expected (at most 20,000,000 parameters|from 1 to 312,500 rows)"):
+        small_vlm.make(["Where?"], **slip)
+    with pytest.raises(InputError, match="see: expected from 1 to 10,000,000 steps, got 1,000,000,000,000"):
+        small_vlm.see(None, None, [], [], 10**12)
+
+
 def spotted(count: int, side: int = 112) -> list[dict[str, Any]]:
     """Rows of a DMA table: a grey picture each, with a white nose and a black left eye somewhere."""
     rng, rows = np.random.default_rng(3), []

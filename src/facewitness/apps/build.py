@@ -194,6 +194,7 @@ def _add_sbi_qa(parser: Any) -> Command:
     def run(given: argparse.Namespace) -> int:
         from facewitness.builders import sbi_qa
 
+        sbi_qa.of_turns(given.turns)
         detector, size = (None, 224) if given.detector is None else sbi_qa.scorer(given.detector)
         faces = sbi_qa.pristine(given.dataset, given.root, given.split, given.faces, every=given.every, tell=_note)
         made = sbi_qa.build(

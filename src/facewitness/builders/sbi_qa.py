@@ -394,6 +394,22 @@ def conversations(items: Iterable[Item], turns: int) -> Iterator[list[Item]]:
     yield from talks.values()
 
 
+def of_turns(turns: int) -> None:
+    """Refuse what no conversation can have: it begins with the verdict, and asks about each region once.
+
+    Args:
+        turns: Questions of a conversation, at most.
+
+    Raises:
+        InputError: It is less than 1, or more than there are questions.
+    """
+    most = 1 + len(regions.REGIONS)
+    if not 1 <= turns <= most:
+        raise InputError(
+            f"sbi_qa: expected turns from 1 to {most}, the verdict and each region of the tree once, got {turns:,}"
+        )
+
+
 def write_chat(items: Iterable[Item], folder: Path, turns: int = 1) -> Path:
     """`folder/chat.json` and its pictures, `turns` questions a conversation; see `_disk.write_chat`.
 
@@ -405,8 +421,9 @@ def write_chat(items: Iterable[Item], folder: Path, turns: int = 1) -> Path:
         turns: How many questions a conversation holds.
 
     Raises:
-        InputError: For no items.
+        InputError: For no items, or turns that `of_turns` refuses.
     """
+    of_turns(turns)
     talks = ([item] for item in items) if turns == 1 else conversations(items, turns)
     written = ((t[0].image, t[0].prompt, t[0].answer, [(i.question, i.answer) for i in t[1:]]) for t in talks)
     return _disk.write_chat(written, folder, _NOTHING)

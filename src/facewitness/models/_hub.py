@@ -115,7 +115,7 @@ def harmless(folder: Path, model: str) -> None:
     has no class for the model, and passes over the code where it has one. Which is said, on standard error.
 
     Raises:
-        WeightsError: For such settings, for those that are no JSON, and for a LoRA adapter.
+        WeightsError: For such settings, for those that are no JSON object, and for a LoRA adapter.
     """
     if (folder / "adapter_config.json").exists():  # transformers would load the model that this names instead
         raise WeightsError(
@@ -129,6 +129,11 @@ def harmless(folder: Path, model: str) -> None:
             raise WeightsError(
                 f"The settings of '{model}' cannot be read ({file.name}: {first(error)}). Fetch or copy them again."
             ) from error
+        if not isinstance(written, dict):
+            raise WeightsError(
+                f"The settings of '{model}': expected {file.name} with names and values, {{…}}, got "
+                f"{json.dumps(written):.40}. Fetch or copy them again."
+            )
         for key, value in _settings(written):
             if key == "auto_map" and value:
                 _tell(

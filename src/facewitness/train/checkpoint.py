@@ -242,6 +242,16 @@ def last_checkpoint(out: Path) -> Path | None:
     return None
 
 
+def steps_done(out: Path) -> int:
+    """The step of the newest whole checkpoint of a run, 0 where it has none.
+
+    Args:
+        out: Folder of the run.
+    """
+    last = last_checkpoint(out)
+    return 0 if last is None else int(last.name.rpartition("-")[2])
+
+
 def tokens(last: Path) -> int:
     """How many tokens a run had read when it wrote a checkpoint, as its log has it; 0 where that says nothing.
 

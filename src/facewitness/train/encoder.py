@@ -35,7 +35,7 @@ from facewitness.models.mask_decoder import bce_loss, dice_loss
 from facewitness.train import checkpoint, edits, reports
 from facewitness.train.loop import Batch, Loop
 from facewitness.train.recipe import digest, known, read_recipe
-from facewitness.train.schedule import Schedule
+from facewitness.train.schedule import Schedule, last_step
 
 LOSSES = {"mask": 1.0, "dice": 0.5, "parsing": 0.5}
 STRIDE = 4  # pixels that a sample of the network's maps stands for
@@ -241,7 +241,7 @@ def train(
     facts = {"recipe": asdict(recipe), "pictures": len(made), "commit": checkpoint.commit(),
              "init_from_sha256": checkpoint.sha256(init_from)}  # fmt: skip
     write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
-    last = recipe.steps if stop_at_step is None else min(stop_at_step, recipe.steps)
+    last = last_step(recipe.steps, stop_at_step, done)
     if done < last:
         loop.run(edits.Rows(len(made), recipe.batch_size, recipe.seed), done, last)
     own = {k.removeprefix("network."): v.contiguous() for k, v in loop.average.items()}

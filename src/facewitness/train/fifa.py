@@ -65,7 +65,7 @@ from facewitness.train import checkpoint, edits, reports, several
 from facewitness.train.loop import Batch, Loop, halved, only, precision
 from facewitness.train.plan import Language, Plan
 from facewitness.train.recipe import above_zero, at_least, buildable, digest, known, read_recipe
-from facewitness.train.schedule import Schedule
+from facewitness.train.schedule import Schedule, last_step
 from facewitness.types import KINDS
 
 TASKS: Mapping[str, float] = {  # share of questions
@@ -543,7 +543,7 @@ def train(
             "versions": {"torch": torch.__version__, "numpy": np.__version__},
         }  # fmt: skip
         write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
-    last = recipe.steps if stop_at_step is None else min(stop_at_step, recipe.steps)
+    last = last_step(recipe.steps, stop_at_step, done)
     if done < last:
         whole = edits.Rows(len(material), recipe.batch_size, recipe.seed)
         loop.run(several.Share(whole, own_batch), done, last)

@@ -48,7 +48,7 @@ from facewitness.train import checkpoint, edits, published, reports, several
 from facewitness.train.loop import Batch, Loop, halved, only, precision
 from facewitness.train.plan import GIB, Language, Plan
 from facewitness.train.recipe import above_zero, at_least, buildable, digest, known, of_steps_or_epochs, read_recipe
-from facewitness.train.schedule import Schedule
+from facewitness.train.schedule import Schedule, last_step
 
 STAGES = ("pretrain", "fpn", "report")
 TIME = {"pretrain": 0.15, "fpn": 0.3, "report": 0.55}  # shares of a run that ends by the clock
@@ -594,7 +594,7 @@ def learn(
         each=(lambda _: several.alike(network.fpn.buffers())) if name == "fpn" else None,
     )  # fmt: skip
     done = loop.resume()
-    last = steps if stop_at_step is None else min(stop_at_step, steps)
+    last = last_step(steps, stop_at_step, done)
     if done < last:
         whole = edits.Rows(len(material), stage.batch_size, recipe.seed)
         loop.run(several.Share(whole, own_batch), done, last)

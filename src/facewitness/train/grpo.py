@@ -76,6 +76,7 @@ from facewitness.train.checkpoint import last_checkpoint, same_run
 from facewitness.train.plan import GIB, Language, Plan, loadable, speaks
 from facewitness.train.recipe import MOST, at_least, at_most, known, of_lora, of_steps_or_epochs, read_recipe
 from facewitness.train.rewards import WEIGHTS, Rewards
+from facewitness.train.schedule import last_step
 from facewitness.train.sft import LEARNER, detector_of, expert_for, fitting, with_expert
 from facewitness.train.tuning import Draws, Watch, finite, going_on, numbered
 
@@ -462,6 +463,7 @@ def train(
         "commit": checkpoint.commit(),
     }
     same_run(out, facts)
+    last_step(steps, stop_at_step, checkpoint.steps_done(out))
     model, processor = make(recipe, detector)
     rewards = recipe.paid
     rewards.judge([rows[0]["reply"]], **paired.columns(rows[:1]))  # raises here, not after a step, what a reward lacks

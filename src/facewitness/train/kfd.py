@@ -63,7 +63,7 @@ from facewitness.train.recipe import (
     of_steps_or_epochs,
     read_recipe,
 )
-from facewitness.train.schedule import Schedule
+from facewitness.train.schedule import Schedule, last_step
 
 _ENCODERS: Mapping[str, type] = {"clip": ClipEncoders, "small": SmallEncoders}
 _TRIES = 8
@@ -224,12 +224,19 @@ def genuine(data: Pack, recipe: Recipe) -> dict[str, list[int]]:
 
     Raises:
         UnknownName: A source that the pack does not have.
-        InputError: A source has too few pictures.
+        InputError: A source has too few pictures, or the pack no such picture at all.
     """
     rows: dict[str, list[int]] = defaultdict(list)
     for i, row in enumerate(data.rows):
         if row["label"] == "real" and row["split"] == "train" and data.landmarks(i) is not None:
             rows[row["source"]].append(i)
+    if not rows:
+        meshes = sum(data.landmarks(i) is not None for i in range(len(data.rows)))
+        raise InputError(
+            f"expected a pack with genuine faces of the split train, each with its mesh, got {len(data.rows):,} "
+            f"pictures, {meshes:,} of them with a mesh, and none of that kind. Make it of other tables, with a finder "
+            "that gives meshes: facewitness build pack TABLES PACK --finder facemesh"
+        )
     known("source with genuine faces to train on", recipe.sources, rows)
     chosen = {name: sorted(rows[name], key=lambda i: _order(data.rows[i]["file"])) for name in recipe.sources}
     if recipe.images is not None:
@@ -299,15 +306,20 @@ class Batches(Dataset):
         return crops[0], crops[1], np.clip(mask, 0, 1)
 
     def _forged(self, data: Pack, rng: np.random.Generator) -> tuple[int, Forged]:
+        why = ""
         for _ in range(_TRIES):  # a mesh half outside its picture may give a forger nothing to work on
             rows = self.rows[by_share(self.shares, rng)]
             row = rows[int(rng.integers(len(rows)))]
             leaf, options = self.recipe.drawn_forger(rng)
             try:
                 return row, leaf.forge(data.pixels(row), data.landmarks(row), rng, **options)
-            except InputError:
-                continue
-        raise InputError(f"None of {_TRIES} pictures drawn could be forged; their meshes may lie outside them.")
+            except InputError as error:
+                why = str(error)
+        raise InputError(
+            f"expected genuine pictures that can be forged, got none in {_TRIES} draws (the last one: {why.rstrip('.')}"
+            "). Their meshes may lie outside them, or the pictures be too small: look at them, leave their source out "
+            "of [sources], or make the pack anew with facewitness build pack."
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------- the plan
@@ -516,7 +528,7 @@ def train(
         save_every=save_every, workers=workers, main=rank == 0, each=counted.append, saved=saved,
     )  # fmt: skip
     done = loop.resume()
-    last = steps if stop_at_step is None else min(stop_at_step, steps)
+    last = last_step(steps, stop_at_step, done)
     wrapped = _spread(model, recipe) if world > 1 else model
     if rank == 0:
         facts = _resolved(recipe, go_on or init_from, steps, world)

@@ -6,7 +6,27 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from facewitness.errors import InputError
 from facewitness.train import several
+
+
+def last_step(steps: int, stop_at_step: int | None, done: int) -> int:
+    """The step that ends this part of a run.
+
+    Args:
+        steps: Of the whole run.
+        stop_at_step: Where it is to stop before; None for its end.
+        done: Steps that are done; all of them where a run has ended, which then has nothing left to do.
+
+    Raises:
+        InputError: The run is past that step, and not at its end.
+    """
+    if stop_at_step is not None and stop_at_step < done < steps:
+        raise InputError(
+            f"--stop-at-step: expected at least {done:,}, the step where the run stands, got {stop_at_step:,}. Name a "
+            "later one, or another --out to begin anew."
+        )
+    return max(done, min(stop_at_step or steps, steps))
 
 
 @dataclass

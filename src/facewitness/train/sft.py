@@ -89,6 +89,7 @@ from facewitness.train.recipe import (
     parsed,
     read_recipe,
 )
+from facewitness.train.schedule import last_step
 from facewitness.train.tuning import Draws, Watch, finite, going_on, numbered
 
 _SAMPLES = 4
@@ -414,6 +415,7 @@ def train(
     apart = None if crossfit is None else Crossfit.read(crossfit)
     facts |= {} if apart is None else {"crossfit_sha256": checkpoint.sha256(apart.folder / CARD)}
     same_run(out, facts)
+    last_step(end, stop_at_step, checkpoint.steps_done(out))
     seeing, card = (None, {}) if detector is None or not recipe.forgery_prompt else detector_of(detector)
     model, processor = make(recipe, seeing, card.get("crop", {}).get("size"))
     evidence = pv.placeholders(model) if recipe.forgery_prompt else ""

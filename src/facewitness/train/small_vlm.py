@@ -46,6 +46,7 @@ from transformers import (  # isort: skip
 from facewitness import regions
 from facewitness.errors import InputError
 from facewitness.train.plan import count
+from facewitness.train.recipe import MOST_STEPS
 from facewitness.types import Box
 
 MOST = 20_000_000  # parameters of what may be called small
@@ -71,6 +72,18 @@ def tokenizer(sentences: Iterable[str], rows: int = 2048) -> Any:
     return PreTrainedTokenizerFast(
         tokenizer_object=raw, pad_token=_PAD, eos_token=_END, padding_side="left", chat_template=_TEMPLATE
     )
+
+
+def _small(width: int, layers: int, rows: int, vision_width: int, vision_layers: int) -> None:
+    """Refuse what would have more parameters than `MOST` whatever its words, before memory is taken for any of them."""
+    least = 13 * layers * width**2 + 10 * vision_layers * vision_width**2  # attention and the two or three after it
+    if least > MOST:
+        raise InputError(
+            f"small_vlm: expected at most {MOST:,} parameters, got at least {least:,} in {layers:,} layers of width "
+            f"{width:,}; take fewer layers or width"
+        )
+    if not 1 <= rows <= MOST // 64:  # of the narrowest model they would be all that it has
+        raise InputError(f"small_vlm: expected from 1 to {MOST // 64:,} rows of the vocabulary, got {rows:,}")
 
 
 def make(
@@ -104,6 +117,7 @@ def make(
     Raises:
         InputError: For sizes that do not fit, and for a model of more than 20 million parameters.
     """
+    _small(width, layers, rows, vision_width, vision_layers)
     if width % 64 or width < 64:
         raise InputError(f"small_vlm: expected a width that is a multiple of 64, got {width}")
     if size % (2 * patch):
@@ -205,8 +219,10 @@ def see(
         The loss of each step: the mean absolute error, smooth at the bottom, in standard deviations.
 
     Raises:
-        InputError: No picture, pictures of several sizes, or no region with boxes on at least ten pictures.
+        InputError: No picture, too many steps, pictures of several sizes, or no region with boxes on at least ten pictures.
     """
+    if not 1 <= steps <= MOST_STEPS:
+        raise InputError(f"see: expected from 1 to {MOST_STEPS:,} steps, got {steps:,}")
     shapes = {picture.shape for picture in pictures}
     if len(shapes) != 1 or len(pictures) != len(boxes):
         raise InputError(f"see: expected pictures of one size, and boxes of each, got sizes {sorted(shapes)}")
