@@ -224,7 +224,7 @@ def test_options_that_make_no_sense_are_refused():
         list(sbi_qa.build(FACES, copies=0))
     with pytest.raises(InputError, match="share from 0 to 1"):
         list(sbi_qa.build(FACES, elsewhere=1.5))
-    with pytest.raises(InputError, match="expected turns from 1 to .*, got 1,000,000"):
+    with pytest.raises(InputError, match=r"expected turns from 1 to .*, got 1,000,000"):
         sbi_qa.of_turns(1_000_000)
     with pytest.raises(InputError, match="expected copies and pairs of at most 1,000, got 99,999,999 and 1"):
         list(sbi_qa.build(FACES, copies=99_999_999))

@@ -4,9 +4,10 @@
     python runs/kfd/maps.py gradcam KFD=out/ffpp/kfd.safetensors SBI=out/ffpp-sbi/sbi.safetensors --pack PACK
         --out gradcam.png [--sources ffpp_c23 …] [--label fake] [--split val] [--most 2]
 
-Consistency maps are the map of forgery, and each layer's maps of "real" and "fake". C_text of equation 1 by layer, from the lowest to the highest value of the picture (its scale differs from layer to
-layer and by `unit_scale`), so compare shapes. The picture itself stands beside them only with --picture. Of a
-photograph the first face is cropped as the witness crops it.
+Consistency maps are the map of forgery, and each layer's maps of "real" and "fake": C_text of equation 1 by layer, from
+the lowest to the highest value of the picture (its scale differs from layer to layer and by `unit_scale`), so compare
+shapes. The picture itself stands beside them only with --picture. Of a photograph the first face is cropped as the
+witness crops it.
 
 `gradcam` puts a pack's face and, over it, each detector's Grad-CAM (`models/gradcam`) of its score into a row: of KFD
 at its last layer's features as the text meets them, of SBI (`models/sbi`) at its backbone's last. Each map goes from

@@ -219,7 +219,7 @@ def see(
         The loss of each step: the mean absolute error, smooth at the bottom, in standard deviations.
 
     Raises:
-        InputError: No picture, too many steps, pictures of several sizes, or no region with boxes on at least ten pictures.
+        InputError: No picture, too many steps, several sizes, or no region with boxes on at least ten pictures.
     """
     if not 1 <= steps <= MOST_STEPS:
         raise InputError(f"see: expected from 1 to {MOST_STEPS:,} steps, got {steps:,}")
