@@ -315,21 +315,27 @@ def test_two_networks_answer_together_by_the_mean_of_their_log_odds(packed, tmp_
     import onnxruntime
 
     recipe = replace(TINY, parsing=False)
+    other = replace(recipe, backbone="efficientnet_lite0")  # of another kind
     files = []
-    for number in (1, 2):
+    for number, backbone in ((1, recipe.backbone), (2, other.backbone)):
         torch.manual_seed(number)
         files.append(tmp_path / f"{number}.safetensors")
-        save_file(Compact(TINY.backbone, noise=True).state_dict(), files[-1])
+        save_file(Compact(backbone, noise=True).state_dict(), files[-1])
     crops = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), np.uint8)
     fakes = []
-    for onnx, more in (("1", {}), ("2", {}), ("both", {"beside": files[1], "share": 0.25})):
-        weights, file = files[1 if onnx == "2" else 0], tmp_path / f"{onnx}.onnx"
-        assert export.export(recipe, weights, file, **more) < 1e-3
+    together = {"beside": files[1], "share": 0.25, "beside_recipe": other}
+    for onnx, of, weights, more in (
+        ("1", recipe, files[0], {}), ("2", other, files[1], {}), ("both", recipe, files[0], together)
+    ):  # fmt: skip
+        file = tmp_path / f"{onnx}.onnx"
+        assert export.export(of, weights, file, **more) < 1e-3
         fakes.append(onnxruntime.InferenceSession(file).run(["fake"], {"crops": crops})[0])
     assert np.ptp(fakes[0] - fakes[1]) > 0 and fakes[2] == pytest.approx(0.75 * fakes[0] + 0.25 * fakes[1], abs=1e-5)
     first, second = read_weights(tmp_path / "both.onnx"), read_weights(tmp_path / "both.onnx", second=True)
     assert torch.equal(first["to_fake.weight"], read_weights(files[0])["to_fake.weight"]), "training goes on from it"
     assert torch.equal(second["to_fake.weight"], read_weights(files[1])["to_fake.weight"])
+    begun = recipe_file.begin(replace(other, parsing=False), tmp_path / "both.onnx").state_dict()
+    assert torch.equal(begun["to_fake.weight"], second["to_fake.weight"]), "or from the other, where that fits"
     with pytest.raises(WeightsError, match="expected two networks that answer together, got one"):
         read_weights(tmp_path / "1.onnx", second=True)
     with pytest.raises(InputError, match="does not fit"):

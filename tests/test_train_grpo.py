@@ -694,6 +694,9 @@ def test_several_replies_count_by_their_mean_and_drawing_leaves_no_trace(made, t
 def test_replies_to_other_prompts_are_refused(made, tmp_path):
     other = written(tmp_path / "other.jsonl", made / "train.parquet", lambda r: ["x"])
     (tmp_path / "broken.jsonl").write_text("{}\n")
-    for source, sentence in ((other, "48 prompts of the table, got 16"), (tmp_path / "broken.jsonl", "'file'")):
+    for source, sentence in (
+        (other, "48 prompts of the table, got 16"),
+        (tmp_path / "broken.jsonl", "expected lines {file, prompt,"),
+    ):
         with pytest.raises(InputError, match=sentence):
             paired.compare(source, source, made / "val.parquet", tmp_path)

@@ -631,17 +631,16 @@ def test_a_moment_that_the_steps_do_not_need_changes_nothing(made, tmp_path, mon
     assert [float(row["share"]) for row in logged(tmp_path / "clock")] == [0.25, 0.5, 0.75, 1.0]
 
 
-def test_by_command_a_moment_is_read_and_a_past_one_takes_a_step(made, tmp_path, monkeypatch, capsys):
+def test_by_command_a_moment_is_read_and_a_past_one_is_refused_before_a_run_begins(made, tmp_path, capsys):
     (tmp_path / "r.toml").write_text("steps = 9\nquoted = false\ngeneral = 0.0\nbatch_size = 2\nmicro_batch_size = 2\n")
     words = ["train", "sft", str(tmp_path / "r.toml"), "--forensic", str(made / "train.parquet"), "--model"]
     words += [str(made / "small"), "--no-forgery-prompt", "--out", str(tmp_path / "out"), "--until"]
     with pytest.raises(SystemExit):
         main([*words, "tomorrow"])
     assert "expected a moment such as 2026-11-26T02:00Z, got 'tomorrow'" in capsys.readouterr().err
-    a_minute_a_step(monkeypatch)
-    assert main([*words, "2025-12-31T23:00Z"]) == 0
-    assert f"the model: {tmp_path / 'out' / 'model'}" in capsys.readouterr().out
-    assert [row["step"] for row in logged(tmp_path / "out")] == ["1"]
+    assert main([*words, "2025-12-31T23:00Z"]) == 2
+    assert "expected a moment to come for a run that has not begun" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_the_prompt_learner_a_plain_model_comes_out(made, tmp_path):

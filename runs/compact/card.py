@@ -156,10 +156,10 @@ def measured(
             "`runs/compact/evaluate.py` and `groups.py` print the tables (as they came: "
             "[results.md](../../../runs/compact/results.md), [groups.md](../../../runs/compact/groups.md)). Of DFDC "
             "only pictures count that share no take, room or person with a training picture as far as "
-            "`runs/compact/people.py` can see. The unseen sources were in no training and no fit. They were looked at "
-            "for two candidates of the run whose weights ship beside the weights before it, of which the better one "
-            "ships: that flatters its numbers on them. A run on from there with other draws of the same pictures ranks "
-            "them lower by 0.015 in the mean, so one training differs from the next by about that (`runs/compact/`)."
+            "`runs/compact/people.py` can see. The unseen sources were in no training and no fit. They have "
+            "been looked at once for each run's candidates; the pair that ships was chosen by the pool's `val` before, "
+            "and one of its two networks goes on from weights that were preferred by them. One training differs from "
+            "the next by about 0.015 in their mean (`runs/compact/`)."
         ),
         "", "| AUC, plain pictures | faces | AUC | 95 % interval | floor, aim |", "|---|---|---|---|---|",
     ]  # fmt: skip

@@ -7,18 +7,20 @@ Faces are cropped from the pack as training crops them, in the middle, and each 
 it came, and after a routine edit and a degradation that are drawn from its row's number, the same for all weights. Two
 minutes of one core for 25 rows a source and label. Of two or more files the mean of their spread-out log-odds is a
 further row, and of two the share with which one file answers so. `--crop` names sides in pixels and margins to look
-through instead of the recipe's. Prints a table; writes nothing.
+through instead of the recipe's; of two networks that answer together in one file it looks at the first. Prints a table;
+writes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
@@ -27,6 +29,7 @@ from facewitness import geometry
 from facewitness.apps.build import Look, look_of
 from facewitness.apps.script import script
 from facewitness.builders.pack import Pack
+from facewitness.errors import InputError
 from facewitness.forge import degrade, routine
 from facewitness.models.compact import Compact, read_weights
 from facewitness.train import compact
@@ -35,12 +38,35 @@ HERE = Path(__file__).parent
 CONDITIONS = ("as found", "edited")
 
 
+BACKBONES = ("mobilenetv2_100", "efficientnet_lite0", "efficientnet_lite2")
+
+
 def network(file: Path) -> Compact:
-    """The network that a file of averaged weights belongs to."""
+    """The network that a file of averaged weights belongs to; of two that answer together the first."""
     tensors = read_weights(file)
-    model = Compact(noise=True, unit="length" in tensors)
-    model.load_state_dict(tensors)
-    return model.eval().to(memory_format=torch.channels_last)
+    for backbone in BACKBONES:
+        model = Compact(backbone, noise=True, unit="length" in tensors)
+        if all(k in tensors and tensors[k].shape == v.shape for k, v in model.state_dict().items()):
+            model.load_state_dict(tensors)
+            return model.eval().to(memory_format=torch.channels_last)
+    raise InputError(f"'{file}': expected weights of {', '.join(BACKBONES)} with a noise branch, got another network's")
+
+
+def answers(file: Path, looks: Sequence[Look]) -> Callable[[NDArray[np.uint8]], float]:
+    """What a file says of crops (N, 3, S, S): the mean of their log-odds. Exported networks are run as they ship."""
+    if file.suffix == ".onnx":
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        if all(look.size == session.get_inputs()[0].shape[1] for look in looks):
+            name = session.get_inputs()[0].name
+            return lambda crop: float(session.run(["fake"], {name: crop.transpose(0, 2, 3, 1).copy()})[0].mean())
+    model = network(file)
+
+    def told(crop: NDArray[np.uint8]) -> float:
+        with torch.inference_mode():
+            x = torch.from_numpy(crop).float().contiguous(memory_format=torch.channels_last)
+            return float(model(x).fake.mean())
+
+    return told
 
 
 def rows_of(pack: Pack, limit: int) -> list[int]:
@@ -95,14 +121,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe, pack = compact.Recipe.read(given.recipe), Pack(given.pack)
     looks = given.crop or [Look(recipe.stage[-1].size, recipe.margin)]
     rows = rows_of(pack, given.limit)
-    models = {file.stem: network(file) for file in given.weights}
+    models = {file.stem: answers(file, looks) for file in given.weights}
     scores: dict[tuple[str, Look, str], list[float]] = defaultdict(list)
-    with torch.inference_mode():
-        for i in rows:
-            for (condition, look), crop in crops(pack, i, looks).items():
-                x = torch.from_numpy(crop).float().contiguous(memory_format=torch.channels_last)
-                for name, model in models.items():
-                    scores[name, look, condition].append(float(model(x).fake.mean()))
+    for i in rows:
+        for (condition, look), crop in crops(pack, i, looks).items():
+            for name, model in models.items():
+                scores[name, look, condition].append(model(crop))
     if len(models) > 1:
         for look in looks:
             for condition in CONDITIONS:

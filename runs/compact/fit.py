@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=120, help="rows of each source and label")
-    parser.add_argument("--fakes-called-real", type=float, default=0.1, help="bound of the threshold for real")
+    parser.add_argument("--fakes-called-real", type=float, default=0.05, help="bound of the threshold for real")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument(
         "--places", action="store_true", help="the strength of findings by both networks alone, after places.py"
@@ -113,7 +113,7 @@ def listed(*files: Path) -> None:
 
 def calibrated(
     rows: list[Row],
-    fakes_called_real: float = 0.1,
+    fakes_called_real: float = 0.05,
     moved: list[tuple[float, float]] | None = None,
     resamples: int = 300,
 ) -> Calibration:

@@ -173,17 +173,7 @@ def made(variant: str) -> Compact:
     kinds: dict[str, Callable[..., Compact]] = {"patches": Patches, "spectrum": Spectrum, "unit": Unit}
     name = variant.removesuffix(_AGAIN)
     backbone = f"efficientnet_{name}" if name in LITE else "mobilenetv2_100"
-    model = kinds.get(name, Compact)(backbone=backbone, noise=True)
-    if name in LITE:
-        as_made(model)
-    return model
-
-
-def as_made(model: Compact) -> None:
-    """An EfficientNet-Lite's normalisations as its ImageNet weights were made with."""
-    for part in model.backbone.modules():
-        if isinstance(part, nn.modules.batchnorm._BatchNorm):
-            part.eps = 1e-3
+    return kinds.get(name, Compact)(backbone=backbone, noise=True)
 
 
 def lite(variant: str, folder: Path) -> dict[str, Tensor]:

@@ -110,10 +110,7 @@ def learner(
     own = {k: v for k, v in about.items() if k in compact.Recipe.__dataclass_fields__}
     stage = replace(base.stage[0], lr=about.get("lr", base.stage[0].lr))
     recipe = replace(base, stage=(stage,), **own)
-    model = compact.begin(recipe, folder / about["init"])
-    if recipe.backbone.startswith("efficientnet_lite"):
-        networks.as_made(model)
-    model = model.to(device)
+    model = compact.begin(recipe, folder / about["init"]).to(device)
     if isinstance(model, Compact):
         model = model.to(memory_format=torch.channels_last)
     fold = about.get("fold")

@@ -631,9 +631,12 @@ def _add_onnx(parser: Any) -> Command:
         "--crop", type=look_of, metavar="SIZE:MARGIN", help="how faces are to be cropped; without it as in training"
     )
     reads(
-        parser, "--beside", what="weights of a network of this recipe", metavar="WEIGHTS",
+        parser, "--beside", what="weights of a trained compact network", metavar="WEIGHTS",
         help="last.safetensors of another run, or an exported network: both answer, by the mean of their log-odds",
     )  # fmt: skip
+    reads(
+        parser, "--beside-recipe", what=RECIPE, metavar="RECIPE", help="that the other one was made by, if by another"
+    )
     parser.add_argument("--share", type=share, default=0.5, help="of that other one in the mean (0.5)")
 
     def run(given: argparse.Namespace) -> int:
@@ -642,7 +645,8 @@ def _add_onnx(parser: Any) -> Command:
         weights = _weights(given.folder)
         size, margin = given.crop or (None, None)
         recipe = compact.Recipe.read(given.recipe)
-        worst = export.export(recipe, weights, given.onnx, size, margin, given.beside, given.share)
+        other = compact.Recipe.read(given.beside_recipe) if given.beside_recipe else None
+        worst = export.export(recipe, weights, given.onnx, size, margin, given.beside, given.share, other)
         print(f"{given.onnx}: differs from torch by at most {worst:.2e}")
         return ALL
 

@@ -57,7 +57,9 @@ class Compact(Answering):
         super().__init__()
         if not timm.is_model(backbone):  # timm would take "hf-hub:…" for something to fetch
             raise UnknownName("timm backbone", backbone, timm.list_models(), "timm.list_models()")
-        self.backbone = timm.create_model(backbone, pretrained=False, num_classes=0, pad_type="same")
+        # EfficientNet-Lite's ImageNet weights were made with another constant in their normalisations than timm's
+        options = {"bn_eps": 1e-3} if backbone.startswith("efficientnet_lite") else {}
+        self.backbone = timm.create_model(backbone, pretrained=False, num_classes=0, pad_type="same", **options)
         last = [stage[-1] for stage in self.backbone.blocks]
         channels = [(b.conv_pwl if hasattr(b, "conv_pwl") else b.conv_pw).out_channels for b in last]
         stem = self.backbone.conv_stem.out_channels

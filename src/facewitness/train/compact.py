@@ -23,6 +23,7 @@ Each batch is drawn from (seed, stage, index) alone: runs repeat whatever the nu
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections import defaultdict
@@ -44,7 +45,7 @@ from torch.utils.data import Dataset
 from facewitness import forge, geometry, plugins, regions
 from facewitness.builders import difference
 from facewitness.builders.pack import Pack, jittered, progress
-from facewitness.errors import InputError
+from facewitness.errors import InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.forge import degrade, routine
 from facewitness.models import _norm
@@ -462,7 +463,8 @@ def begin(recipe: Recipe, init_from: Path | None) -> Compact | Patches:
 
     Args:
         recipe: The settings.
-        init_from: Pretrained weights of the backbone, or all weights of an earlier run; None for neither.
+        init_from: Pretrained weights of the backbone, or all weights of an earlier run; None for neither. Of an
+            exported file of two networks the one that fits.
 
     Raises:
         InputError: The weights are of another network.
@@ -471,6 +473,10 @@ def begin(recipe: Recipe, init_from: Path | None) -> Compact | Patches:
     if init_from is None:
         return model
     tensors = read_weights(init_from)
+    own = model.state_dict()
+    if init_from.suffix == ".onnx" and any(own[k].shape != v.shape for k, v in tensors.items() if k in own):
+        with contextlib.suppress(WeightsError):  # of one network alone: told below
+            tensors = read_weights(init_from, second=True)
     try:
         if "conv_stem.weight" in tensors or "patch_embed.proj.weight" in tensors:
             model.start_from(tensors)

@@ -70,6 +70,7 @@ def export(
     margin: float | None = None,
     beside: Path | None = None,
     share: float = 0.5,
+    beside_recipe: Recipe | None = None,
 ) -> float:
     """Write the averaged weights as ONNX, its largest kernels in half precision.
 
@@ -82,9 +83,10 @@ def export(
         onnx: Path of the file to write.
         size: Side of the crops in pixels, a multiple of 32; None as in training.
         margin: That side over the face's longer one; None as in training.
-        beside: Weights of a second network of this recipe's shape, to answer with the first: two networks of one size
-            that began apart rank faces better than either (Lakshminarayanan et al. 2017, "Deep ensembles").
+        beside: Weights of a second network, to answer with the first: two networks that began apart rank faces better
+            than either (Lakshminarayanan et al. 2017, "Deep ensembles").
         share: Of the second in the mean of log-odds, between 0 and 1.
+        beside_recipe: The second's settings, where its shape is another than the first's.
 
     Returns:
         The largest difference to torch on random crops.
@@ -93,7 +95,7 @@ def export(
         InputError: Weights are of another network.
     """
     model = _learned(recipe, weights)
-    second = None if beside is None else _learned(recipe, beside)
+    second = None if beside is None else _learned(beside_recipe or recipe, beside)
     size = recipe.stage[-1].size if size is None else size
     margin = recipe.margin if margin is None else margin
     return _written(_Deployed(model, second, share), size, margin, ["fake", "kind", "mask", "regions"], onnx)

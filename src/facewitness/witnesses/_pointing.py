@@ -1,4 +1,4 @@
-"""The default witness's second network: of a face that is suspected it says where it does not belong to itself.
+"""The default witness's network of places: of a face that is suspected it says where it does not belong to itself.
 
 The first network (`models/compact`) was taught by forgeries of many kinds, and its score decides. The second is the map
 of KFD's detector (`models/kfd`), taught by blends of genuine faces alone: it sees where a part was pasted or redrawn,
@@ -34,7 +34,7 @@ KEYS = ("own", "other", "offset", "least")
 
 
 class Fit(TypedDict):
-    """What stands about the second network beside the first one's weights."""
+    """What stands about the network of places beside the weights of the score."""
 
     sha256: str
     own: float
@@ -82,7 +82,7 @@ def marked_from(chances: NDArray[np.floating]) -> float:
 
 
 class Pointer:
-    """The second network, loaded.
+    """The network of places, loaded.
 
     Args:
         session: Of ONNX Runtime: `crops` uint8 (N, S, S, 3) in, `map` (N, S/4, S/4) in [0, 1] out.

@@ -1,17 +1,17 @@
-"""The default witness: a network of 5 MB that looks at one aligned face and runs anywhere ONNX Runtime does.
+"""The default witness: two small networks in 13 MB, which look at one aligned face, wherever ONNX Runtime runs.
 
-It gives a score, a kind, a mask, and a finding for each of MARE's 12 regions it suspects. Of a face that it does not
-clear, a second network of that size says with it where (`_pointing`). What they were trained on, how well it does and
-where it fails is in its model card, `weights/compact.md`; thresholds and fits stand beside the weights in
+Together they give a score, a kind, a mask, and a finding for each of MARE's 12 regions they suspect. Of a face that
+they do not clear, a network of places says with them where (`_pointing`). What they were trained on, how well they do
+and where they fail is in their model card, `weights/compact.md`; thresholds and fits stand beside the weights in
 `weights/compact.json` and come from held-out faces (`runs/compact/fit.py`, `places.py`).
 
 Measured: compact knows faces that generators it has seen made as a whole (StyleGAN2, Stable Diffusion 2.1, Generated
-Photos: AUC 0.95 on held-out faces) and face swaps like DFDC's (0.86), also after routine edits. compact hardly knows
-real-time swaps (AUC 0.44), strongly compressed video (FaceForensics++ c40: 0.67, NeuralTextures: 0.53), small edits
-(0.72) and generators that it was not trained on (0.67 to 0.79 on three such sources). It was not made for paintings,
+Photos: AUC 0.98 on held-out faces) and face swaps like DFDC's (0.86), also after routine edits. compact hardly knows
+real-time swaps (AUC 0.58), strongly compressed video (FaceForensics++ c40: 0.69, NeuralTextures: 0.65), small edits
+(0.72) and generators that it was not trained on (0.64 to 0.89 on three such sources). It was not made for paintings,
 cartoons and heavily retouched advertising. Genuine faces called fake, from the best group to the worst: age 0 to 1 %,
-sex 0 %, skin (UTKFace's labels) 0 %, size of face 0 to 6 %, compression 0 to 3 %, domain 0 to 15 %; the worst is frames
-of DeepFaceLive with 15 % (2 % to 58 %). Errors by camera were not measured: none of these files names one.
+sex 0 %, skin (UTKFace's labels) 0 %, size of face 0 to 3 %, compression 0 to 2 %, domain 0 to 12 %; the worst is frames
+of DeepFaceLive with 12 % (2 % to 56 %). Errors by camera were not measured: none of these files names one.
 """
 
 from __future__ import annotations
@@ -64,8 +64,9 @@ def load(
             further views, too, whose log-odds are averaged: smaller, saved again, in a wider crop; "all": every face.
             The testimony holds what each view says, and the judge decides nothing where they part.
         threads: Of ONNX Runtime.
-        places: Show a face that is not cleared to the second network, too, where the weights have one. Without it masks
-            and findings are the first one's, with strengths fitted for those; scores are the same.
+        places: Show a face that is not cleared to the network of places, too, where the weights have one. Without it
+            masks and findings are those of the weights by themselves, with strengths fitted for those; scores are the
+            same.
 
     Raises:
         WeightsError: Where the file is missing or its hash is not the one in its JSON.
@@ -187,10 +188,10 @@ class Compact:
     def where(
         self, mask: NDArray[np.float32], face: Face, pixels: Pixels
     ) -> tuple[NDArray[np.float32], geometry.Affine, int]:
-        """The mask of a face as it is shown where the face is suspected: the second network's word is in it.
+        """The mask of a face as it is shown where the face is suspected: the word of the network of places is in it.
 
         Args:
-            mask: The first network's, of its own crop.
+            mask: That of the weights themselves, of their own crop.
             face: Whose.
             pixels: The whole frame.
 
@@ -298,7 +299,7 @@ class Compact:
         return np.asarray(sigmoid(inputs @ np.array(slopes, np.float64) + fit["offset"]))
 
     def _strength(self) -> Strength:
-        """The fit for the masks that this witness has: of both networks, or of the first alone."""
+        """The fit for the masks that this witness has: with the network of places, or without."""
         return self.facts["strength"] if self.pointer is None else cast(Strength, self.pointer.fit["strength"])
 
     def _findings(
@@ -388,7 +389,7 @@ _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
 
 _MAKE = "Make a model with facewitness train compact and facewitness build onnx."
 _OUTPUTS = {"fake", "kind", "mask", "regions"}
-_PLACES = "places.onnx"  # the second network, beside the first
+_PLACES = "places.onnx"  # the network of places, beside the weights
 _MARGIN = 1.25  # of recipes that say nothing else
 
 
@@ -400,7 +401,7 @@ def _content(path: Path) -> bytes:
 
 
 def _pointer(beside: Path, shipped: bool, facts: Facts, flip: bool, threads: int) -> _pointing.Pointer:
-    """The second network that the first one's JSON speaks of."""
+    """The network of places that the JSON of the weights speaks of."""
     file, fit = beside.with_name(_PLACES), facts.get("places")
     if fit is None or not _pointing.fits(fit) or not all(map(_finite, _numbers(fit.get("strength")))):
         raise WeightsError(
@@ -475,7 +476,7 @@ class Facts(TypedDict):
     margin: float  # crop side over the mesh's longer side
     strength: Strength
     calibration: NotRequired[Mapping[str, Any] | None]  # `Calibration.to_json`
-    places: NotRequired[_pointing.Fit]  # the second network, which lies beside the first
+    places: NotRequired[_pointing.Fit]  # of the network of places
     groups: NotRequired[list[Mapping[str, Any]]]  # errors by group: `runs/compact/groups.py`
     card: NotRequired[Mapping[str, str]]  # "knows", "does_not_know", "no_sign", "groups", "deletion"
 

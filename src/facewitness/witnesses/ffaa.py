@@ -143,7 +143,7 @@ class FFAA:
         for name, value in (("side", side), ("margin", margin), ("max_tokens", max_tokens)):
             if not 1 <= value < 1e5:
                 raise InputError(f"ffaa: expected {name} of at least 1, got {value!r}")
-        # the judge of cases learned from places by the default witness's first network
+        # the judge of cases learned from the mask of the default witness's own weights
         alone = {"places": False} if rests_on == "compact" else {}
         self._evidence: Any = plugins.get("witnesses", rests_on).load(**alone)
         self._side, self._margin = int(side), float(margin)
