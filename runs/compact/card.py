@@ -247,8 +247,8 @@ def measured(
         f"{_percent(fit['real_below'])}, "
         "for good faces: on held-out rows of six conditions together at most 5 % of genuine faces of each domain are "
         "above "
-        "the first, and 10 % of fakes, the mean over what made them, below the second. Stronger evidence is asked of "
-        "soft, "
+        f"the first, and {_percent(fit['fakes_called_real'])} of fakes, the mean over what made them, below the "
+        "second. Stronger evidence is asked of soft, "
         "small and turned faces ([limits.md](../../../runs/compact/limits.md))."
     )
     for paragraph in paragraphs:

@@ -170,7 +170,7 @@ def strength(rows: list[Row], folds: int = 5, places: bool = False) -> dict[str,
     """
     known = [r for r in rows if r["touched"] is not None and r["region_scores"] and r["method"] != "resynthesise"]
     truth = np.array([[n in r["touched"] for n in regions.MARE] for r in known])
-    # without the second network's mask that column is the same everywhere, and its slope stays 0
+    # without the network of places that column is the same everywhere, and its slope stays 0
     marked = [np.array(r["inside"]) if places else None for r in known]
     inputs = np.stack(
         [region_inputs(np.array(r["region_scores"]), r["score"], m) for r, m in zip(known, marked, strict=True)]

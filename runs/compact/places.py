@@ -1,4 +1,4 @@
-"""Fits how the default witness's two networks say where (`witnesses/_pointing`), and what that is worth.
+"""Fits how the witness's weights and its network of places say where (`witnesses/_pointing`), and what that is worth.
 
     facewitness build places runs/kfd/kfd.safetensors src/facewitness/weights/places.onnx
     python runs/compact/places.py look --pack PACK --split calibrate --out DIR          and --split val
@@ -6,8 +6,8 @@
     python runs/compact/places.py told DIR --out runs/compact/places.md
     python runs/compact/places.py signs OUT                           of what evaluate.py kept in OUT: do strengths hold
 
-`look` keeps what both networks say of genuine faces and of a forgery of each by five forgers in turn, as they are and
-after a routine edit and a degradation: the first one's mask on the second one's grid, the second one's map, the truth.
+`look` keeps what both say of genuine faces and of a forgery of each by five forgers in turn, as they are and
+after a routine edit and a degradation: the mask of the weights on the grid of places, the map of places, the truth.
 `fit` reads `calibrate` alone: a logistic regression over drawn places, and the probability under which no place is
 marked: the higher it is the less of genuine faces is marked, so it is the highest with which the mean IoU over forged
 faces is at most 0.01 below the best that one value for all faces can reach. `told` writes what both splits say of each
@@ -62,7 +62,7 @@ Row = dict[str, Any]
 
 
 def begun() -> None:
-    """Let the first network's JSON know the second at hand where that is another than before: nothing is fitted yet."""
+    """Let the JSON of the weights know the network of places at hand where that is another: nothing is fitted yet."""
     facts = json.loads(CARD.read_text(encoding="utf-8"))
     sha256 = hashlib.sha256(PLACES.read_bytes()).hexdigest()
     if facts.get("places", {}).get("sha256") != sha256:

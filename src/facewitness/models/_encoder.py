@@ -1,6 +1,6 @@
 """The one visual encoder that several networks of a system share: pixels in, a global feature and a grid of them out.
 
-    compact   the shipped small network's features: it has seen forgeries, which ImageNet's have not
+    compact   the features of the first of the two networks that ship: it has seen forgeries, which ImageNet's have not
     two       two of them, one for words and one for masks: an ablation
     blip      the vision tower of an InstructBLIP or of a CLIP (FaRL is one by its architecture), by hub name
 An encoder is frozen, so what it says of a picture may be kept and used again in every epoch.

@@ -1,7 +1,7 @@
-"""The small network behind the default witness: one aligned crop in, five answers out.
+"""The small networks behind the default witness: one aligned crop in, five answers out.
 
-A MobileNetV2 (Sandler et al. 2018; timm `mobilenetv2_100`) with a top-down decoder in the manner of feature pyramid
-networks (Lin et al. 2017). The heads
+A MobileNetV2 (Sandler et al. 2018; timm `mobilenetv2_100`) or an EfficientNet-Lite0 (timm `efficientnet_lite0`) with a
+top-down decoder in the manner of feature pyramid networks (Lin et al. 2017); what ships is one of each. The heads
     fake      is the face forged?
     kind      pristine, identity exchange, attribute manipulation, entire synthesis
     mask      where, at a quarter of the crop's resolution
@@ -31,15 +31,16 @@ from facewitness import weights
 from facewitness.errors import InputError, UnknownName, WeightsError
 from facewitness.models._answers import Answering, Answers, exactly
 
-_STRIDES = {2: 0, 4: 1, 8: 2, 16: 4, 32: 6}  # stride -> index of the last MobileNetV2 stage at that stride
+_STRIDES = {2: 0, 4: 1, 8: 2, 16: 4, 32: 6}  # stride -> index of the last stage at that stride
 
 
 class Compact(Answering):
     """The network. `forward` takes RGB (N, 3, S, S) in 0..255, S a multiple of 32.
 
-    backbone   a timm MobileNetV2 name; width   channels of the decoder; noise   add a branch that sees only the
-    high-pass residual of the crop, joined to the stem's output; parsing   add the face parsing head; unit   the head
-    that says fake or real sees features of length one, times a constant (Yermakov et al. 2025, arXiv:2508.06248);
+    backbone   timm's name of a MobileNetV2 or EfficientNet-Lite; width   channels of the decoder; noise   add a branch
+    that sees only the high-pass residual of the crop, joined to the stem's output; parsing   add the face parsing head;
+    unit   the head that says fake or real sees features of length one, times a constant (Yermakov et al. 2025,
+    arXiv:2508.06248);
 
     Args:
         dropout: Before the linear heads.
@@ -156,7 +157,7 @@ def read_weights(file: Path, second: bool = False) -> dict[str, Tensor]:
     """Weights by name, in float32: of safetensors, or of a network that `facewitness build onnx` wrote.
 
     An exported network keeps every tensor but those of the parsing head, so that one file is both what is run and what
-    training goes on from. Of two networks that answer together in one file training goes on from the first.
+    training goes on from. Of two networks that answer together in one file the first is read, or the second if asked.
 
     Args:
         file: `last.safetensors` of a run, or an ONNX file such as the one that ships.

@@ -1,11 +1,12 @@
 """The default witness's network of places: of a face that is suspected it says where it does not belong to itself.
 
-The first network (`models/compact`) was taught by forgeries of many kinds, and its score decides. The second is the map
-of KFD's detector (`models/kfd`), taught by blends of genuine faces alone: it sees where a part was pasted or redrawn,
-and says nothing of a face that was made as a whole. What it says of a face's score held nothing on sources that neither
-had learned from (`runs/compact/README.md`), so the score is the first one's alone; a place is forged by what both say,
+The witness's own weights (`models/compact`) learned from forgeries of many kinds, and their score decides. The network
+of places is the map of KFD's detector (`models/kfd`), taught by blends of genuine faces alone: it sees where a part was
+pasted or redrawn, and says nothing of a face that was made as a whole. What it says of a face's score held nothing on
+sources that nothing had learned from (`runs/compact/README.md`), so the score is that of the weights alone; a place is
+forged by what both say,
 
-    chance = sigmoid(own · logit(mask of the first) + other · logit(map of the second) + offset)
+    chance = sigmoid(own · logit(mask of the weights) + other · logit(map of places) + offset)
     mask   = sigmoid(logit(chance) − logit(from))
 
 `from` is each face's own: half of the best F1 score that its marked places can be expected to have, which is where F1
@@ -99,17 +100,17 @@ class Pointer:
     def seen(
         self, own: NDArray[np.float32], face: Face, pixels: Pixels, affine: geometry.Affine, size: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], geometry.Affine]:
-        """What both networks say of places, on the second one's grid.
+        """What the weights and the network of places say of places, on the latter's grid.
 
         Args:
-            own: The first one's mask (g, g) in [0, 1].
+            own: The mask of the weights (g, g) in [0, 1].
             face: Whose crop is taken.
             pixels: The whole frame.
-            affine: From the frame to the first one's crop.
+            affine: From the frame to the crop of the weights.
             size: Of that crop.
 
         Returns:
-            The first one's mask, the second one's map, both (S/4, S/4) in [0, 1]; from the frame to the second's crop.
+            That mask and the map of places, both (S/4, S/4) in [0, 1]; from the frame to the crop of the latter.
         """
         there = _places.crop_map(face, self.size, self.margin)
         crop = geometry.crop(pixels, there, self.size)

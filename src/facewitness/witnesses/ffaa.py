@@ -14,14 +14,14 @@ Who answers
 Who judges
     mids        an ONNX file of `facewitness train mids`, for answers of a language model
     cases       `weights/ffaa_cases.onnx`, a fusion of 51 thousand numbers that reads the two cases of the evidence and
-                a grid of the picture; it travels with the package because it was measured to help (runs/ffaa/cases.py)
+                a grid of the picture; beside the weights it was made with it was measured to help (runs/ffaa/cases.py)
     neither     the probability of the witness that it rests on: an answer fits as well as its verdict is probable
 
 Where answers contradict, lack a verdict or cannot be had, the testimony says so: without any verdict there is no score.
 
 What the judge of cases was measured to be worth beside the witness that it rests on stands in its file, and the card
-says it: better on held-out faces of known sources, not on others. Hard faces are right about as often as easy ones
-there, so they are hardly judged less certain.
+says it: no better on held-out faces of known sources, and worse on others. Hard faces are right nearly as often as
+easy ones there, so they are hardly judged less certain.
 """
 
 from __future__ import annotations
