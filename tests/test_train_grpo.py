@@ -484,6 +484,14 @@ def _toml(value: Any) -> str:
     return f"[{', '.join(map(_toml, value))}]" if isinstance(value, list) else repr(value)
 
 
+@pytest.mark.parametrize("line", ['"\\n" = 0', '"\\n" = 1e999', '"\\u202e" = 9223372036854775808', '[paid]\n"a\\nb" = inf'])
+def test_a_key_that_breaks_lines_is_told_in_one(tmp_path, line):
+    (tmp_path / "odd.toml").write_text(line + "\n")
+    with pytest.raises((InputError, UnknownName)) as refused:
+        Recipe.read(tmp_path / "odd.toml")
+    assert str(refused.value).isprintable()
+
+
 @settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from([*_SETTINGS]) | _KEYS, _VALUES, max_size=4), st.data())
 def test_whatever_a_recipe_says_it_is_read_or_refused_in_a_sentence(tmp_path_factory, given, data):

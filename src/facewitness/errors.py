@@ -78,10 +78,10 @@ class UnknownName(FacewitnessError, KeyError):
         if listed:
             few = difflib.get_close_matches(name, self.known, n=5, cutoff=0.4)
             nearest = f" Nearest: {', '.join(few)}." if few else ""
-            super().__init__(f"Unknown {what} '{name}'.{hint}{nearest} All {len(self.known)} are in {listed}.")
+            super().__init__(f"Unknown {what} {name!r}.{hint}{nearest} All {len(self.known)} are in {listed}.")
             return
         listing = ", ".join(self.known) or "none"
-        super().__init__(f"Unknown {what} '{name}'.{hint} Known: {listing}.")
+        super().__init__(f"Unknown {what} {name!r}.{hint} Known: {listing}.")
 
     def __reduce__(
         self,

@@ -48,7 +48,7 @@ def edit(
     rng: np.random.Generator,
     *,
     place: Box | None = None,
-    operations: Sequence[str] | None = None,
+    operations: Sequence[str] | Mapping[str, float] | None = None,
     counts: Sequence[float] = (0.0, 0.65, 0.25, 0.1),
 ) -> Edited:
     """A picture of the same size after a random chain of routine edits.
@@ -59,7 +59,7 @@ def edit(
         pixels: RGB uint8 (H, W, 3).
         rng: The generator to draw from.
         place: The face, in pixels; text and stickers lie over parts of it. None for the whole picture.
-        operations: Names out of OPERATIONS to draw from; None for all.
+        operations: Names out of OPERATIONS to draw from; None for all. With numbers: all, these so many times as often.
         counts: Probabilities of a chain of 0, 1, 2 … different operations.
 
     Returns:
@@ -68,11 +68,12 @@ def edit(
     Raises:
         UnknownName: For an operation that does not exist.
     """
-    names = list(OPERATIONS) if operations is None else list(operations)
-    for name in names:
+    for name in operations or ():
         if name not in OPERATIONS:
             raise UnknownName("operation", name, OPERATIONS)
-    shares = np.array([OPERATIONS[name][0] for name in names])
+    times = operations if isinstance(operations, Mapping) else {}
+    names = list(OPERATIONS) if operations is None or times else list(operations)
+    shares = np.array([OPERATIONS[name][0] * times.get(name, 1.0) for name in names])
     count = min(int(rng.choice(len(counts), p=np.asarray(counts) / sum(counts))), len(names))
     cover: NDArray[np.float32] | None = None
     record = []

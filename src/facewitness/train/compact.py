@@ -45,7 +45,7 @@ from torch.utils.data import Dataset
 from facewitness import forge, geometry, plugins, regions
 from facewitness.builders import difference
 from facewitness.builders.pack import Pack, jittered, progress
-from facewitness.errors import InputError, WeightsError
+from facewitness.errors import InputError, UnknownName, WeightsError
 from facewitness.files import write_whole
 from facewitness.forge import degrade, routine
 from facewitness.models import _norm
@@ -96,6 +96,7 @@ class Recipe:
     native: tuple[float, ...] = ()  # smallest and largest side of a face in pixels; empty: sizes as they came
     enlarged: tuple[float, ...] = (0.25, 1.6)  # share of pairs that may be enlarged, and how far
     edited: float = 0.0  # share of pairs with routine edits
+    edits: dict[str, float] = field(default_factory=dict)  # operation of forge/routine -> how many times as often drawn
     bared: float = 0.0  # share of pairs that show nothing around the face
     after: float = 0.5  # share of self-made forgeries made at the final size; the others are made first and reduced
     seed: int = 0
@@ -127,6 +128,11 @@ class Recipe:
         recipe = read_recipe(cls, path)
         for forger in (*recipe.forgers, *recipe.options):
             plugins.get("forge", forger)
+        for name, times in recipe.edits.items():
+            if name not in routine.OPERATIONS:
+                raise UnknownName("operation", name, routine.OPERATIONS)
+            if times < 0:
+                raise InputError(f"edits in {path.name}: expected factors of at least 0, got {times} for {name}")
         if recipe.native and not (len(recipe.native) == 2 and 16 <= recipe.native[0] <= recipe.native[1]):
             raise InputError(
                 f"native in {path.name}: expected two sides in pixels, of at least 16, got {recipe.native}"
@@ -232,15 +238,16 @@ def sized(item: Item, side: float, kernel: int) -> Item:
     )
 
 
-def routinely_edited(item: Item, rng: np.random.Generator) -> Item:
+def routinely_edited(item: Item, rng: np.random.Generator, often: Mapping[str, float] | None = None) -> Item:
     """The item after a chain of `forge/routine`; what text or stickers hide no longer counts as forged.
 
     Args:
         item: One picture with its truth.
         rng: What everything is drawn from; the same state gives the same result.
+        often: Operation -> how many times as often it is drawn.
     """
     place = None if item.landmarks is None else geometry.bounds(item.landmarks)
-    made = routine.edit(item.pixels, rng, place=place)
+    made = routine.edit(item.pixels, rng, place=place, operations=often or None)
     if made.cover is None or item.mask is None or not item.fake:
         return replace(item, pixels=made.pixels)
     left = made.uncovered(item.mask)
@@ -383,7 +390,7 @@ class Batches(Dataset):
             for item in pair:
                 same = np.random.default_rng(seed)
                 if edited:
-                    item = routinely_edited(item, same)
+                    item = routinely_edited(item, same, self.recipe.edits)
                 item.pixels, _ = degrade.degrade(item.pixels, same, strength=float(same.random()), counts=_COUNTS)
                 yield item
 

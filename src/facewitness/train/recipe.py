@@ -33,6 +33,7 @@ import numpy as np
 
 from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.files import read_text
+from facewitness.phrases import visible
 
 R = TypeVar("R")
 
@@ -78,7 +79,7 @@ def _finite(value: Any, where: str) -> None:
         raise InputError(f"{where}: expected numbers of at most 64 bits, got one of {value.bit_length()}")
     parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for name, part in parts:
-        _finite(part, f"{where}, {name}")
+        _finite(part, f"{where}, {visible(str(name))}")
 
 
 def parsed(path: Path) -> dict[str, Any]:
