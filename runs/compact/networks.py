@@ -48,6 +48,7 @@ from torch import Tensor, nn
 
 from facewitness.apps.script import script
 from facewitness.builders.pack import Pack
+from facewitness.errors import InputError
 from facewitness.forge import degrade
 from facewitness.models import _norm
 from facewitness.models._answers import Answers
@@ -384,8 +385,14 @@ class Fold:
         recipe = compact.Recipe.read(given.recipe)
         out = FOLDS[name]
         kept = {s: share for s, share in recipe.sources.items() if s not in out}
-        if any(recipe.genuine.get(s, s) in out for s in kept):
-            raise SystemExit(f"fold {name}: a source stands beside genuine pictures that are left out")
+        for s in recipe.sources:
+            beside = recipe.genuine.get(s, s)
+            if (s in out) != (beside in out):
+                raise InputError(
+                    f"fold {name}: expected sources to be left out together with the genuine pictures beside them, got "
+                    f"{s}, {'judged' if s in out else 'learned'} beside {beside}. Name others under [genuine] in "
+                    f"'{given.recipe}'."
+                )
         self.recipe = replace(recipe, sources=kept)
 
     def draws(self, stage: str) -> dict[str, NDArray[Any]]:
@@ -411,6 +418,8 @@ class Fold:
         file = self.folder / f"{variant}.safetensors"
         if file.exists():
             return load_file(file)
+        if datetime.now(UTC) > until:  # before its draws, which take as long as its training
+            return None
         first, then = self.recipe.stage
         model = made(variant)
         name = variant.removesuffix(_AGAIN)
@@ -615,6 +624,15 @@ def _difference(m: Mapping[str, Any]) -> str:
     return f"{m['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
+def moment(words: str) -> datetime:
+    """A date with a time; of this machine's zone where it names none."""
+    try:
+        when = datetime.fromisoformat(words)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a moment such as 2026-11-26T02:00Z, got {words!r}") from None
+    return when if when.tzinfo is not None else when.astimezone()
+
+
 def main() -> None:
     """Draw, train, judge, write; go on where an earlier call stopped."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -628,7 +646,7 @@ def main() -> None:
     parser.add_argument("--variants", default=",".join(ONCE), help="in this order")
     parser.add_argument("--table", action="store_true", help="train nothing: write the table of what is there")
     parser.add_argument("--resamples", type=int, default=200)
-    parser.add_argument("--until", type=datetime.fromisoformat, default=datetime.max.replace(tzinfo=UTC))
+    parser.add_argument("--until", type=moment, default=datetime.max.replace(tzinfo=UTC), help="as 2026-11-26T02:00Z")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     given = parser.parse_args()
     cv2.setNumThreads(1)
@@ -638,7 +656,13 @@ def main() -> None:
             folds[name].scores(variant, given.until)
     if given.folds != ",".join(FOLDS):
         return
-    table({name: fold for name, fold in folds.items() if fold._has("plain")}, given, given.until)
+    folds = {name: fold for name, fold in folds.items() if fold._has("plain")}
+    if not folds:
+        raise InputError(
+            f"expected a fold with plain.safetensors in '{given.work}', got none. Train it first: without --table, and "
+            "with an --until to come."
+        )
+    table(folds, given, given.until)
 
 
 if __name__ == "__main__":
