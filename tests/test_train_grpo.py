@@ -484,7 +484,9 @@ def _toml(value: Any) -> str:
     return f"[{', '.join(map(_toml, value))}]" if isinstance(value, list) else repr(value)
 
 
-@pytest.mark.parametrize("line", ['"\\n" = 0', '"\\n" = 1e999', '"\\u202e" = 9223372036854775808', '[paid]\n"a\\nb" = inf'])
+@pytest.mark.parametrize(
+    "line", ['"\\n" = 0', '"\\n" = 1e999', '"\\u202e" = 9223372036854775808', '[paid]\n"a\\nb" = inf']
+)
 def test_a_key_that_breaks_lines_is_told_in_one(tmp_path, line):
     (tmp_path / "odd.toml").write_text(line + "\n")
     with pytest.raises((InputError, UnknownName)) as refused:
