@@ -120,6 +120,19 @@ def test_many_pieces_stay_bounded():
     assert len(parts.texts) == 64 and "More than 64 texts; the others were not read." in parts.left_out
 
 
+def test_extents_that_take_no_bytes_of_their_file_are_counted():
+    """58 kB of items with 65,535 extents each, whose places and sizes are numbers of no bytes, were 400 million."""
+    items = b"".join(struct.pack(">HHHH", item, 0, 0, 65_535) for item in range(4_000))
+    inside = struct.pack(">I4s6xH", 16 + len(items), b"iloc", 4_000).replace(b"iloc\0", b"iloc\1") + items
+    made = io.BytesIO()
+    PICTURE.save(made, "JPEG2000")
+    content = made.getvalue() + struct.pack(">I4s4x", 12 + len(inside), b"meta") + inside
+    tracemalloc.start()
+    parts = container.split(content)
+    assert "is damaged" in parts.left_out[0] and tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
 MADE = {
     "jpeg": files.jpeg(PICTURE, exif=camera(), xmp=files.xmp('x0:CreatorTool="A"'), comment=b"hello"),
     "png": files.png(PICTURE, parameters="Steps: 5, Seed: 3"),
@@ -191,6 +204,8 @@ def test_a_text_longer_than_its_file_is_what_there_is():
         (b"<a>" + b"<b>c</b>" * 30_000 + b"</a>", "more than 20,000 values"),
         (b'<?xml version="1.0" encoding="martian"?><a/>', "not known here|not XML"),
         (b"<a>" + b"x" * 5_000_000 + b"</a>", "5.0 MB was not read"),
+        (b'<a xmlns:b="' + b"u" * 1_000_000 + b'">' + b"<b:c/>" * 150_000 + b"</a>", "namespace of more than 1,000"),
+        (b'<a xmlns="' + b"u" * 1_000_000 + b'">' + b"<c/>" * 150_000 + b"</a>", "namespace of more than 1,000"),
     ],
 )  # fmt: skip
 def test_xmp_that_is_none_or_hostile_is_told(packet, sentence):
@@ -474,6 +489,20 @@ def test_boxes_that_hold_no_manifest_are_invalid():
     body = struct.pack(">I4s", 8 + 16, b"jumb") + b"\0" * 16
     made = outcome(files.with_chunk(files.png(PICTURE), b"caBX", body))
     assert made.outcome == "invalid" and "hold none" in made.why
+
+
+@pytest.mark.parametrize("start", ["1e999", "-1e999", "NaN", "-1", '"9"', "[1]", "null"])
+def test_a_manifest_that_leaves_out_absurd_places_fits_nothing(start, monkeypatch):
+    def boxes(label: bytes, body: bytes) -> bytes:
+        described = struct.pack(">I4s16xB", 8 + 17 + len(label) + 1, b"jumd", 3) + label + b"\0"
+        return struct.pack(">I4s", 8 + len(described + body), b"jumb") + described + body
+
+    monkeypatch.setattr(credentials, "installed", lambda: False)
+    value = b'{"alg": "sha256", "hash": 1, "exclusions": [{"start": %s, "length": 0}]}' % start.encode()
+    told = boxes(b"c2pa.hash.data", struct.pack(">I4s", 8 + len(value), b"json") + value)
+    manifest = boxes(b"c2pa", boxes(b"one", boxes(b"c2pa.assertions", told)))
+    made = outcome(files.with_chunk(files.png(PICTURE), b"caBX", manifest))
+    assert made.outcome in ("unchecked", "invalid") and made.fits is not True
 
 
 def test_our_trust_list_is_dated_and_whole():

@@ -498,13 +498,17 @@ def _locations(view: memoryview, at: int) -> dict[int, list[tuple[int, int]]]:
         return int.from_bytes(view[at - width : at])
 
     extents_of: dict[int, list[tuple[int, int]]] = {}
+    room = MOST_PIECES  # of all items together: an extent whose numbers have no bytes costs the file nothing
     for _ in range(min(number(wide), MOST_PIECES)):
         item = number(wide)
         method = number(2) & 15 if version else 0
         number(2)
         start = number(base)
         extents = []
-        for _ in range(number(2)):
+        room -= (count := number(2))
+        if room < 0:
+            raise ValueError("more extents than pictures have")
+        for _ in range(count):
             number(index)
             extents.append((start + number(place), number(size)))
         if method == 0:  # offsets into the file

@@ -137,7 +137,7 @@ def fits(content: bytes, manifest: bytes, active: Manifest) -> bool | None:
     ranges = value.get("exclusions") or []
     try:
         ranges = sorted((int(one["start"]), int(one["length"])) for one in ranges)
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError):  # the last: of an infinite number
         return None
     if sum(length for _, length in ranges) > len(manifest) * 1.1 + 4096 or any(min(pair) < 0 for pair in ranges):
         return None

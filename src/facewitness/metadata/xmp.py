@@ -13,6 +13,8 @@ MOST_BYTES = 4_000_000
 MOST_DEPTH = 40
 MOST_VALUES = 20_000
 MOST_TEXT = 200_000  # characters of one value
+MOST_ADDRESS = 1_000  # characters of a namespace's: each name that lies in it is as long
+_AT_ONCE = 65_536  # bytes: a parser that is told to stop goes on, deaf, to the end of what it was given
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -70,13 +72,20 @@ class _Reader:
         parser.StartDoctypeDeclHandler = self._refuse
         parser.EntityDeclHandler = self._refuse
         parser.ExternalEntityRefHandler = self._refuse
+        parser.StartNamespaceDeclHandler = self._declare
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
-        parser.Parse(packet, True)
+        for at in range(0, len(packet), _AT_ONCE):
+            parser.Parse(packet[at : at + _AT_ONCE], False)
+        parser.Parse(b"", True)
 
     def _refuse(self, *_: object) -> int:
         raise _Refused("The XMP declares a document type or an entity, which XMP has none of; it was not read.")
+
+    def _declare(self, _: str | None, address: str | None) -> None:
+        if len(address or "") > MOST_ADDRESS:
+            raise _Refused(f"The XMP has a namespace of more than {MOST_ADDRESS:,} characters; it was not read further.")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         name = name.replace("\n", "")
