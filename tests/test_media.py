@@ -606,6 +606,28 @@ def test_a_phone_s_photo_of_108_and_200_megapixels_is_within_the_limits():
         media._check_size(header, "photo", media.MAX_PIXELS, media.MAX_MEMORY)
 
 
+def test_a_picture_in_very_many_pieces_is_refused_before_a_decoder_goes_over_them():
+    jpeg, png, jp2 = (encoded(painted(), kind) for kind in ("JPEG", "PNG", "JPEG2000"))
+    for content in (
+        jpeg[:20] + bytes(1_100_000) + jpeg[20:],
+        jpeg[:2] + b"\xff" * 1_100_000 + jpeg[2:],
+        jpeg[:2] + b"\xff\xd0" * 110_000 + jpeg[2:],
+        jpeg[:2] + b"\xff\xfe\0\2" * 110_000 + jpeg[2:],
+        png[:33] + chunk(b"prIv", b"") * 110_000 + png[33:],
+        jp2[:12] + b"\0\0\0\x08free" * 110_000 + jp2[12:],
+    ):
+        with pytest.raises(UnreadableMedia, match="in more than 100,000 pieces"):
+            media.read(content)
+    for content in (
+        jpeg[:20] + bytes(9_000) + jpeg[20:],
+        jpeg + bytes(1_100_000),
+        png[:33] + chunk(b"prIv", b"") * 9_000 + png[33:],
+        png + bytes(1_100_000),
+        jp2 + b"\0\0\0\x08free" * 110_000,
+    ):
+        assert media.read(content).frame.width == 40
+
+
 def test_a_bomb_is_refused_before_it_is_decoded():
     message = refusal(png_header(60_000, 60_000), TooLarge)
     assert "60000 × 60000" in message

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -74,6 +75,50 @@ def extent(content: bytes) -> Extent | None:
     if content[:8] == b"\x89PNG\r\n\x1a\n":
         return _png(content)
     return None
+
+
+MOST_PIECES = 100_000  # segments, chunks or boxes; a PNG of 200 MB in chunks of 8 kB has 25,000
+_MOST_STRAY = 1_000_000  # bytes between a JPEG's segments
+_TO_SEGMENT = re.compile(rb"[^\xff]*\xff+")
+
+
+def is_scattered(content: bytes) -> bool:
+    """Whether a JPEG, PNG or JPEG 2000 is in so many pieces, or has so much between them, that a decoder takes minutes.
+
+    Pillow goes over segments, chunks and boxes, and over each byte between a JPEG's segments, one by one.
+
+    Args:
+        content: Bytes of a file; of another kind it is not.
+    """
+    if content[:3] == b"\xff\xd8\xff":
+        return _segments_are_scattered(content)
+    is_png = content[:8] == b"\x89PNG\r\n\x1a\n"
+    if not is_png and content[4:8] != b"jP  ":
+        return False
+    place = 8 if is_png else 0
+    for _ in range(MOST_PIECES):
+        if place + 8 > len(content):
+            return False
+        length, kind = struct.unpack_from(">I4s", content, place)
+        if kind in (b"IEND", b"jp2c") or (not is_png and length < 8):  # to the end of the file, or longer than 4 GB
+            return False
+        place += length + 12 if is_png else length
+    return True
+
+
+def _segments_are_scattered(content: bytes) -> bool:
+    place, stray = 2, 0
+    for _ in range(MOST_PIECES):
+        found = _TO_SEGMENT.match(content, place)
+        if found is None or found.end() + 3 > len(content):
+            return len(content) - place + stray > _MOST_STRAY
+        stray += found.end() - place - 1
+        marker, place = content[found.end()], found.end() + 1
+        if stray > _MOST_STRAY or marker in (0xD9, 0xDA):  # behind a scan it is C that reads
+            return stray > _MOST_STRAY
+        if marker not in _ALONE and marker != 0:
+            place += int.from_bytes(content[place : place + 2])
+    return True
 
 
 def is_short(extent: Extent, content: bytes, image: Image.Image) -> bool:

@@ -516,6 +516,11 @@ def _decode(
             f"'{label}' is damaged: its directories hold more than {tiff.MOST_VALUES:,} entries, or one of these more "
             f"numbers. {_AGAIN}"
         )
+    if damage.is_scattered(content):
+        raise UnreadableMedia(
+            f"'{label}' is damaged: it is in more than {damage.MOST_PIECES:,} pieces, or has a megabyte of nothing "
+            f"between them. {_AGAIN}"
+        )
     notes: list[str] = []
     content = upright.without_long_exif(content, notes)
     with warnings.catch_warnings():
