@@ -628,6 +628,16 @@ def test_a_picture_in_very_many_pieces_is_refused_before_a_decoder_goes_over_the
         assert media.read(content).frame.width == 40
 
 
+@pytest.mark.parametrize("brand", [b"avif", b"mif1", b"msf1"])
+def test_an_avif_is_read_whatever_its_first_brand_is(brand: bytes):
+    content = encoded(painted(), "AVIF", quality=100)
+    content = content[:8] + brand + content[12:]
+    assert media.read(content).frame.width == 40
+    media.check(content, "mask")
+    with pytest.raises(UnreadableMedia, match="AVIF"):
+        media.read(content[:120])
+
+
 def test_a_bomb_is_refused_before_it_is_decoded():
     message = refusal(png_header(60_000, 60_000), TooLarge)
     assert "60000 × 60000" in message

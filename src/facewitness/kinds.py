@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from facewitness import tiff
-from facewitness.stills import HEIF_BRANDS
+from facewitness.stills import HEIF_BRANDS, kind_of
 
 KNOWN_BY = 4096  # bytes from which `no_picture` tells
 
@@ -85,7 +85,7 @@ def no_picture(content: bytes) -> str:
         brands = {content[at : at + 4] for at in (8, *range(16, min(len(content), int.from_bytes(content[:4])), 4))}
         if box[4:] == b"crx ":
             return _RAW
-        if box[4:] in (b"avif", b"avis"):
+        if box[4:] in (b"avif", b"avis") or (box[4:] in HEIF_BRANDS and kind_of(content) is None):
             return "a damaged or incomplete AVIF; fetch or export it again"
         if box[4:] in HEIF_BRANDS or brands & (HEIF_BRANDS - {b"mif1", b"msf1", b"mif2"}):
             return f"HEIC; {_CONVERT}"

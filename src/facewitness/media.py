@@ -229,7 +229,7 @@ def parts(path: str | os.PathLike[str]) -> list[str]:
     name = os.fspath(path)
     try:
         with open_bounded(file_of(path), limit_of(path)) as file:  # a pipe would be waited for
-            head = file.read(16)
+            head = file.read(stills.KNOWN_BY)
         is_tiff, is_pdf = head[:4] in tiff.MAGIC, stills.kind_of(head) == "pdf"
         if not (is_tiff or is_pdf) or _part_of(path)[1]:
             return [name]
@@ -345,7 +345,7 @@ def check(content: bytes | Path, label: str, max_pixels: int = MAX_PIXELS, max_m
 
     _load_decoders()
     with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as file:
-        kind = stills.kind_of(file.read(16))
+        kind = stills.kind_of(file.read(stills.KNOWN_BY))
     if kind is not None and importlib.util.find_spec(_EXTRAS[kind][1]) is not None:
         return  # the process that decodes it sees to the limits
     with warnings.catch_warnings():
@@ -504,7 +504,7 @@ def _decode(
     from PIL import Image, UnidentifiedImageError
 
     _load_decoders()
-    if (kind := stills.kind_of(content[:16])) is not None:
+    if (kind := stills.kind_of(content[: stills.KNOWN_BY])) is not None:
         return _decode_elsewhere(content, kind, label, max_pixels, max_memory, page)
     if camera := tiff.raw_kind(content):
         raise UnreadableMedia(

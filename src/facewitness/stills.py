@@ -23,6 +23,8 @@ from typing import Any
 HEIF_BRANDS = frozenset(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1")
 )
+_OF_ANY = frozenset((b"mif1", b"msf1"))  # of HEIC, AVIF and others: what follows says of which
+KNOWN_BY = 128  # bytes by which a file is told
 SMALLEST = 64  # pixels: a smaller picture of a PDF is an ornament
 MOST_PAGES = 2_000  # of a PDF that are looked at
 MOST_PARTS = 500  # pictures of one file
@@ -42,10 +44,12 @@ def kind_of(head: bytes) -> str | None:
     """heif, jxl or pdf by a file's first bytes, at least 16; None for what is none of them.
 
     Args:
-        head: The first bytes of a file.
+        head: The first bytes of a file; of `KNOWN_BY` of them it tells an AVIF whose first brand leaves that open.
     """
     if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
-        return "heif"
+        further = {head[at : at + 4] for at in range(16, min(len(head), int.from_bytes(head[:4])), 4)}
+        is_avif = further & {b"avif", b"avis"} and not further & (HEIF_BRANDS - _OF_ANY - {b"mif2"})
+        return None if is_avif and head[8:12] in _OF_ANY else "heif"
     if head[:2] == b"\xff\x0a" or head[:12] == b"\x00\x00\x00\x0cJXL \r\n\x87\n":
         return "jxl"
     return "pdf" if head[:5] == b"%PDF-" else None
@@ -73,7 +77,7 @@ def main() -> None:
         header = {"refused": "does not fit into memory. Make it smaller.", "large": True}
     except Exception as error:  # a broken file makes decoders raise almost anything
         name = {"heif": "HEIC", "jxl": "JPEG XL", "pdf": "PDF"}[request["kind"]]
-        why = str(error)[:200] or type(error).__name__
+        why = " ".join(str(error).split())[:200] or type(error).__name__
         header = {"refused": f"is a damaged or incomplete {name} ({why})", "large": False}
     out.write(json.dumps({**header, "bytes": len(payload), "icc": len(icc)}).encode() + b"\n")
     out.write(icc)

@@ -85,7 +85,7 @@ class _Reader:
 
     def _declare(self, _: str | None, address: str | None) -> None:
         if len(address or "") > MOST_ADDRESS:
-            raise _Refused(f"The XMP has a namespace of more than {MOST_ADDRESS:,} characters; it was not read further.")
+            raise _Refused(f"The XMP has a namespace of more than {MOST_ADDRESS:,} characters; it was not read on.")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         name = name.replace("\n", "")
