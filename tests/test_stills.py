@@ -84,6 +84,13 @@ def test_the_size_of_a_jpeg_xl_is_known_from_its_header(size):
     assert stills.jxl_size(content) == size
 
 
+def test_of_a_damaged_jpeg_xl_nobody_is_told_to_build_a_decoder(picture):
+    content = saved(picture, "JXL")
+    for damaged in (content[: len(content) // 2], content[:3], content[:30] + bytes(2_000)):
+        with pytest.raises(UnreadableMedia, match=r"damaged or incomplete JPEG XL, or of a kind that is not read\."):
+            media.read(damaged)
+
+
 @pytest.mark.parametrize("kind", ["heic", "jxl"])
 def test_too_large_and_broken_ones_are_refused_with_a_sentence(picture, kind):
     content = heic(picture) if kind == "heic" else saved(picture, "JXL")

@@ -151,7 +151,10 @@ def _jxl(content: bytes, asked: dict[str, Any]) -> tuple[dict[str, Any], bytes, 
     import pillow_jxl
 
     _check_size(*jxl_size(content), asked, 16)
-    is_jpeg, info, data, icc, _ = pillow_jxl.Decoder(num_threads=1)(content)
+    try:
+        is_jpeg, info, data, icc, _ = pillow_jxl.Decoder(num_threads=1)(content)
+    except RuntimeError as error:  # whose words are how to build the decoder
+        raise Refused("is a damaged or incomplete JPEG XL, or of a kind that is not read") from error
     if is_jpeg:  # it was a JPEG before, and is one again, byte by byte
         return {"encoded": True, "parts": 1, "notes": []}, bytes(data), b""
     mode = "F" if info.mode == "F;16" else info.mode
