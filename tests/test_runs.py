@@ -314,7 +314,8 @@ def test_the_table_of_floors_is_of_what_was_measured(monkeypatch):
     results = json.loads((RUNS / "compact" / "results.json").read_text(encoding="utf-8"))
     test = json.loads((RUNS / "shared" / "deletion.json").read_text(encoding="utf-8"))
     written = (RUNS / "compact" / "floors.md").read_text(encoding="utf-8")
-    assert written == floors.page(results, test), "python runs/compact/floors.py"
+    times = json.loads((RUNS / "compact" / "times.json").read_text(encoding="utf-8"))
+    assert written == floors.page(results, test, times), "python runs/compact/floors.py"
     results["unseen"]["plain"]["fakes"] = {
         s: m | {"real": 0.19} for s, m in results["unseen"]["plain"]["fakes"].items()
     }
@@ -327,6 +328,47 @@ def test_the_table_of_floors_is_of_what_was_measured(monkeypatch):
     results["edits"]["face:64"]["plain"] = {"auc": auc, "fakes": {"real": 0.1}}  # of those with a face as large
     told = {n.name: n for n in floors.numbers(results, test)}
     assert told["sizes of face: AUC falls"].measured.startswith("2 of 3; not 64 0.07")
+
+
+def test_times_stand_in_the_table_of_floors_where_they_are_of_its_weights(monkeypatch):
+    monkeypatch.syspath_prepend(str(RUNS / "compact"))
+    floors = script("compact/floors")
+    results = json.loads((RUNS / "compact" / "results.json").read_text(encoding="utf-8"))
+    test = json.loads((RUNS / "shared" / "deletion.json").read_text(encoding="utf-8"))
+    photos = [("real", 1, 1024, 79.6), ("real", 4, 1024, 170.2), ("fake", 1, 1024, 395.0), ("real", 1, 2048, 180.0)]
+    times = {
+        "weights": results["weights"], "processor": "one", "cores": 2, "load": 0.1,
+        "photos": [{"label": label, "views": n, "px": px, "ms": ms, "least": ms - 1} for label, n, px, ms in photos],
+    }  # fmt: skip
+
+    def told(given):
+        return list(floors.numbers(results, test, given))[-2:]
+
+    once, near = told(times)
+    assert once.measured.startswith("80 ms, least 79 (one, 2 cores, load 0.1); an accused one, with ") and once.met
+    assert "395 ms" in once.measured and near.measured.startswith("170 ms, least 169 (") and near.met is False
+    assert f"| {near.name} | 160 ms | {near.measured} | **missed** | on a machine" in floors.page(results, test, times)
+    for other in (None, times | {"weights": "0" * 64}, times | {"photos": times["photos"][3:]}):
+        assert [(n.measured, n.met) for n in told(other)] == [("not measured", None)] * 2
+    assert f"| {near.name} | 160 ms | not measured |  |  |" in floors.page(results, test)
+
+
+def test_a_photos_time_is_kept_with_whose_it_is(astronaut, monkeypatch, tmp_path):
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    spec = importlib.util.spec_from_file_location("perf_beside_b4", RUNS.parent / "perf" / "beside_b4.py")
+    beside = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(beside)
+    out = tmp_path / "times.json"
+    monkeypatch.setattr(beside, "portraits", lambda: {"astronaut": Image.fromarray(astronaut)})
+    monkeypatch.setattr(sys, "argv", ["beside_b4.py", "--ours", "--rounds=1", "--sizes=256", f"--json={out}"])
+    beside.main()
+    kept = json.loads(out.read_text(encoding="utf-8"))
+    assert kept["weights"] == plugins.get("witnesses", "compact").load().facts["sha256"] and kept["cores"] >= 1
+    (photo,) = kept["photos"]
+    assert (photo["photo"], photo["px"]) == ("astronaut", 256) and photo["views"] in (1, 4) and photo["label"]
+    assert 0 < photo["least"] <= photo["ms"]
+    committed = json.loads((RUNS / "compact" / "times.json").read_text(encoding="utf-8"))
+    assert kept.keys() == committed.keys() and photo.keys() == committed["photos"][0].keys()
 
 
 def test_faces_of_a_size_stand_beside_the_same_faces_as_they_are():

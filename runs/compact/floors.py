@@ -2,12 +2,16 @@
 
     python runs/compact/floors.py
 
-Reads `results.json` (evaluate.py) and `runs/shared/deletion.json` (bench deletion), and measures nothing.
+Reads `results.json` (evaluate.py), `runs/shared/deletion.json` (bench deletion) and `times.json`, and measures nothing.
+Times are measured anew for other weights, best on a machine that does nothing else:
+
+    python perf/beside_b4.py --ours --sizes 1024 --rounds 25 --json runs/compact/times.json
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +67,12 @@ _TRIED = {
         "of DeepFaceLive and few people of c23, of whom some stand in swaps of training"
     ),
     "collages": "hard genuine pictures; 11 of 40 before the sixth run",
+    "time": (
+        "on a machine that does nothing else it was not measured, and what else runs can only add: 79 and 140 ms at "
+        "another hour ([start](../../docs/start.md)); one network in place of two takes 18 ms less "
+        "([029](../../docs/decisions/029-two-networks-answer.md)), what else takes how long, and what was saved "
+        f"without moving a bit: {_LOG}, 2026-11-27"
+    ),
 }
 
 
@@ -73,12 +83,14 @@ class Number:
     name: str
     floor: str
     measured: str
-    met: bool
+    met: bool | None  # None: not measured
     tried: str  # a key of _TRIED
 
 
-def numbers(results: Mapping[str, Any], test: Mapping[str, Any]) -> Iterator[Number]:
-    """All of them, in the order in which they were set."""
+def numbers(
+    results: Mapping[str, Any], test: Mapping[str, Any], times: Mapping[str, Any] | None = None
+) -> Iterator[Number]:
+    """All of them, in the order in which they were set; times that are of other weights are not measured."""
     seen, unseen = results["seen"]["plain"], results["unseen"]["plain"]
     aucs = list(unseen_aucs(results).values())
     mean, missed = sum(aucs) / len(aucs), [m["real"] for m in unseen["fakes"].values()]
@@ -109,6 +121,29 @@ def numbers(results: Mapping[str, Any], test: Mapping[str, Any]) -> Iterator[Num
     yield Number("deletion test, faithfulness", "above 0, aim 90 % of claims beat another place", text, low > 0, "mask")
     share = collages["accused"] / collages["collages"]
     yield Number("collages with an accused genuine face", "10 %", f"{share:.1%}", share <= 0.1, "collages")
+    yield from _times(times if times is not None and times["weights"] == results["weights"] else None)
+
+
+_PX = 1024  # longer side of a photo whose time is told
+
+
+def _times(times: Mapping[str, Any] | None) -> Iterator[Number]:
+    """A photo's, where the face is cleared at once and where it is looked at in further views."""
+    of_size = [] if times is None else [photo for photo in times["photos"] if photo["px"] == _PX]
+    near = [photo for photo in of_size if photo["views"] > 1]
+    accused = [photo for photo in of_size if photo["label"] == "fake" and photo not in near]
+    at_once = [photo for photo in of_size if photo not in near and photo not in accused]
+    more = "".join(f"; an accused one, with places painted over, {photo['ms']:.0f} ms" for photo in accused)
+    where = "" if times is None else f" ({times['processor']}, {times['cores']} cores, load {times['load']})"
+    yield _time(f"a photo of {_PX:,} px, processor time", 80, at_once, where + more)
+    yield _time("of a face near a threshold, in further views", 160, near, where)
+
+
+def _time(name: str, floor: int, photos: Sequence[Mapping[str, Any]], more: str) -> Number:
+    if not photos:
+        return Number(name, f"{floor} ms", "not measured", None, "time")
+    took, least = statistics.median(photo["ms"] for photo in photos), min(photo["least"] for photo in photos)
+    return Number(name, f"{floor} ms", f"{took:.0f} ms, least {least:.0f}{more}", took <= floor, "time")
 
 
 def _genuine(name: str, shares: Mapping[str, Mapping[str, Any]]) -> Number:
@@ -146,22 +181,21 @@ def _those(
     return Number(name, floor, text, not over, tried)
 
 
-def page(results: Mapping[str, Any], test: Mapping[str, Any]) -> str:
+def page(results: Mapping[str, Any], test: Mapping[str, Any], times: Mapping[str, Any] | None = None) -> str:
     """The table in Markdown."""
     out = [
         "# Floors",
         "",
-        f"Written by `floors.py`; weights `{results['weights'][:12]}`. Each is from [results.md](results.md) or "
-        "[deletion.json](../shared/deletion.json), with their commands.",
+        f"Written by `floors.py`; weights `{results['weights'][:12]}`. Each is from [results.md](results.md), "
+        "[deletion.json](../shared/deletion.json) or [times.json](times.json), with their commands.",
         "",
         "| number | floor | measured | | tried |",
         "|---|---|---|---|---|",
     ]
-    for n in numbers(results, test):
-        out.append(
-            f"| {n.name} | {n.floor} | {n.measured} | {'met' if n.met else '**missed**'} | "
-            f"{'' if n.met else _TRIED[n.tried]} |"
-        )
+    words = {True: "met", False: "**missed**", None: ""}
+    for n in numbers(results, test, times):
+        tried = _TRIED[n.tried] if n.met is False else ""
+        out.append(f"| {n.name} | {n.floor} | {n.measured} | {words[n.met]} | {tried} |")
     return "\n".join(out) + "\n"
 
 
@@ -169,7 +203,9 @@ def main() -> None:
     """Read, write."""
     results = json.loads((HERE / "results.json").read_text())
     test = json.loads((HERE.parent / "shared/deletion.json").read_text())
-    (HERE / "floors.md").write_text(page(results, test))
+    file = HERE / "times.json"
+    times = json.loads(file.read_text()) if file.exists() else None
+    (HERE / "floors.md").write_text(page(results, test, times))
 
 
 if __name__ == "__main__":
