@@ -276,7 +276,7 @@ def test_how_often_it_is_wrong_is_told_from_what_was_measured():
     measured = {
         "rates": {
             "genuine": 2390, "genuine_called_fake": 0.004, "genuine_called_real": 0.54,
-            "fakes": 1767, "fakes_called_fake": 0.22, "fakes_called_real": 0.1,
+            "fakes": 1767, "fakes_called_fake": 0.22, "fakes_called_real": 0.1, "prior": 0.6,
         },
         "knows": "Knows face swaps.", "does_not_know": "Does not know pictures that diffusion models made.",
         "no_sign": "It missed 45 % of real-time swaps.",
@@ -287,9 +287,39 @@ def test_how_often_it_is_wrong_is_told_from_what_was_measured():
     assert "Of 2,390 genuine faces that were held out of its training, compact called 0.4 % fake" in wrong
     assert "Of 1,767 forged faces" in wrong and "The thresholds were chosen on these faces" in wrong
     assert "It missed 45 % of real-time swaps." in wrong
+    assert "hold where 60 in 100 faces are forged" in wrong and "1 in 100 is, 95 % come down to 11 %" in wrong
     assert "diffusion models" in dialogue.ask("Was it made with Midjourney?").text
     unmeasured = Dialogue(REPORTS["two_faces"]).ask("How often are you wrong?").text
     assert unmeasured.startswith("The error rates of these witnesses were not measured")
+
+
+def test_a_probability_is_told_for_the_share_of_forgeries_that_is_asked_for():
+    """Bayes by hand: 0.8 among 60 % fakes is odds of 4 over 1.5, times 1/99 for one in a hundred."""
+    report = REPORTS["two_faces"]
+    verdict = report.people[0].verdict
+    names = {t.witness for t in verdict.testimonies}
+    described = [{"name": name, "measured": {"rates": {"prior": 0.6}}} for name in names]
+    report = replace(
+        report,
+        made_by={"witnesses": described},
+        people=(replace(report.people[0], verdict=replace(verdict, fake=0.8, interval=(0.7, 0.9))), *report.people[1:]),
+    )
+    for question in ("What is the base rate?", "How rare are deepfakes?"):
+        rate = Dialogue(report).ask(question).text
+        assert "hold where 60 in 100 faces are forged" in rate and "73 % where half of all faces are forged" in rate
+    for question, there in {
+        "What if only one in a hundred pictures is fake?": "3 % where 1 in 100 is forged",
+        "Suppose 5 of 100 such photos are forged.": "12 % where 5 in 100 are forged",
+        "What if 5 % of them are fake?": "12 % where 5 % are forged",
+        "What if one in a thousand is fake?": "< 1 % where 1 in 1,000 is forged",
+    }.items():
+        answer = Dialogue(report).ask(question)
+        assert there in answer.text and answer.label == verdict.label, question
+    assert "73 %" in Dialogue(report).ask("Does 80 % mean that 80 of 100 such pictures are fake?").text
+    assert "not in this report" in Dialogue(REPORTS["two_faces"]).ask("What is the base rate?").text
+    silent = replace(report.people[0], verdict=replace(verdict, fake=None, interval=None, label="inconclusive"))
+    unjudged = replace(report, people=(silent,))
+    assert "no probability" in Dialogue(unjudged).ask("What is the base rate?").text
 
 
 def test_every_finding_an_answer_names_is_one_of_the_report(two):

@@ -31,8 +31,13 @@ def script(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name.replace("/", "_"), RUNS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
-    sys.modules.pop("evaluate", None)  # a neighbour's name in several folders: each script imports its own
-    spec.loader.exec_module(module)
+    for neighbour in ("evaluate", "paired"):  # names in several folders: each script imports its own
+        sys.modules.pop(neighbour, None)
+    sys.path.insert(0, str(RUNS / name.partition("/")[0]))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
     return module
 
 
@@ -379,6 +384,40 @@ def test_faces_of_a_size_stand_beside_the_same_faces_as_they_are():
     measured = evaluate.numbers_of("edits", ["plain", "face:64"], rows)
     assert (measured["plain"]["auc"], measured["face:64"]["auc"]) == (0.75, 1.0)
     assert measured["face:64"]["plain"]["auc"] == 1.0 and "plain" not in measured["plain"]
+    assert measured["face:64"]["fall"]["auc"] == 0.0 and "fall" not in measured["plain"]
+
+
+def test_an_edits_fall_is_from_the_same_faces_with_an_interval():
+    evaluate = script("compact/evaluate")
+    rng = np.random.default_rng(0)
+    genuine = [
+        _judged("ffhq_140k", f"g{n}", "plain", float(p), "real") for n, p in enumerate(rng.uniform(0.1, 0.6, 40))
+    ]
+    rows = genuine + [
+        _judged("sg1_140k", f"f{n}", "plain", float(p), "fake") for n, p in enumerate(rng.uniform(0.4, 0.9, 40))
+    ]
+    same = evaluate.fall(rows, rows)
+    assert same == {"auc": 0.0, "interval": [0.0, 0.0]}
+    worse = evaluate.fall(rows, [row | {"score": 0.5 + (row["score"] - 0.5) * (-1) ** n} for n, row in enumerate(rows)])
+    assert worse["interval"][0] < worse["auc"] < worse["interval"][1] and worse["auc"] > 0.1
+    assert evaluate.fall(genuine, genuine) is None, "genuine faces alone have no AUC"
+
+
+def test_a_calibration_error_is_also_of_the_share_of_fakes_that_the_probabilities_stand_on():
+    evaluate = script("compact/evaluate")
+    rng = np.random.default_rng(1)
+    fakes, genuine = ([{"fake": float(p), "label": label} for p in rng.beta(*shape, 4000)] for label, shape in
+                      (("fake", (2, 1)), ("real", (1, 2))))  # fmt: skip
+    errors = evaluate.calibration_errors(fakes + genuine[:1000], 0.5)  # right at even odds, and four of five are fakes
+    assert errors["ece_at_prior"] < 0.03 < 0.15 < errors["ece"] and errors["ece_chance"] < 0.02
+    assert evaluate.calibration_errors([{"fake": None, "label": "real"}], 0.5)["ece"] is None
+
+
+def test_few_rows_have_a_calibration_error_by_chance():
+    evaluate = script("compact/evaluate")
+    few, many = (evaluate.ece_by_chance(np.linspace(0, 1, count)) for count in (50, 5000))
+    assert many < 0.02 < 0.05 < few
+    assert evaluate.ece_by_chance([0.0, 1.0]) == 0, "what is certain is right each time"
 
 
 def test_pictures_of_one_take_are_what_pairs_connect():

@@ -36,6 +36,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from paired import paired
 from PIL import Image
 from rich.progress import track
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
@@ -69,6 +70,8 @@ FLOORS = {"dfdc": (0.90, 0.96), "ffpp_c40": (0.78, 0.92), "ffpp_c23": (0.85, 0.9
 GENUINE = {"sg1_140k": "ffhq_140k", "genphotos": "ffhq_140k", "sg2_omi": "ffhq_140k", "sg2_edit": "ffhq_140k",
            "cfd_edit": "amfd", "sd21_sdfd": "celeb_web", "pollinations": "celeb_web"}  # fmt: skip
 SYNTHESIS = ("stylegan2_photos", *GENUINE)
+
+_UNIONS = ("whole synthesis", "self-made")  # sets of rows that stand in a source's set, too
 
 Row = dict[str, Any]
 Task = tuple[Sample, Sample, str | None, str]  # what, whose face a swap takes, forger, condition
@@ -293,7 +296,7 @@ def pairs_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return sets
 
 
-def measures(rows: Sequence[Row], draws: int = 200) -> dict[str, Any]:
+def measures(rows: Sequence[Row], prior: float = 0.5, draws: int = 200) -> dict[str, Any]:
     """The numbers of one condition. Rows without a face have no score: counted, and left out of AUC and ECE."""
     own = [r for r in rows if not r["self_made"]]
     out: dict[str, Any] = {"rows": len(rows), "without_face": sum(r["score"] is None for r in own), "own": len(own)}
@@ -321,10 +324,9 @@ def measures(rows: Sequence[Row], draws: int = 200) -> dict[str, Any]:
         named = np.array([[n in r["findings"] for n in regions.MARE] for r in edits])
         out["edit_region_f1"] = float(f1_score(truth.ravel(), named.ravel()))
     paired = set(out["fakes"]) & set(out["genuine"])
-    weighed = [r for r in own if r["fake"] is not None and r["source"] in paired]
-    out["ece"] = ece([r["fake"] for r in weighed], [r["label"] == "fake" for r in weighed]) if weighed else None
-    judged = [r for r in own if r["fake"] is not None]  # nearly as many genuine as forged
-    out["ece_all"] = ece([r["fake"] for r in judged], [r["label"] == "fake" for r in judged]) if weighed else None
+    out |= calibration_errors([r for r in own if r["source"] in paired], prior)
+    if any(r["source"] in paired for r in own):
+        out |= {f"{name}_all": error for name, error in calibration_errors(own, prior).items()}
     return out
 
 
@@ -362,24 +364,72 @@ def detection(rows: Sequence[Row], draws: int = 200) -> dict[str, Any]:
     }
 
 
-def ece(probabilities: Sequence[float], labels: Sequence[bool], bins: int = 10) -> float:
-    """Expected calibration error over bins of equal width."""
+def ece(probabilities: Sequence[float], labels: Sequence[bool], share: float | None = None, bins: int = 10) -> float:
+    """Expected calibration error over bins of equal width.
+
+    Args:
+        probabilities: Of being forged.
+        labels: Whether each is.
+        share: Rows are weighted so that fakes are this share of them; None: as they came.
+        bins: How many.
+    """
     p, y = np.asarray(probabilities), np.asarray(labels, float)
+    weights = np.ones(len(y))
+    if share is not None and 0 < y.mean() < 1:
+        weights = np.where(y == 1, share / y.mean(), (1 - share) / (1 - y.mean()))
     which = np.minimum((p * bins).astype(int), bins - 1)
-    return float(sum(abs(p[which == b].mean() - y[which == b].mean()) * (which == b).mean() for b in np.unique(which)))
+    return float(sum(abs((weights * (p - y))[which == b].sum()) for b in np.unique(which)) / weights.sum())
 
 
-def overall(rows: Sequence[Row]) -> dict[str, Any]:
+def calibration_errors(rows: Sequence[Row], prior: float) -> dict[str, float | None]:
+    """ECE of rows with a probability: as they came, at the share of fakes of the fit, and what chance alone makes.
+
+    Args:
+        rows: Each with its probability.
+        prior: The share of fakes that the probabilities stand on (`Calibration.fakes`).
+    """
+    rows = [r for r in rows if r["fake"] is not None]
+    if not rows:
+        return {"ece": None, "ece_at_prior": None, "ece_chance": None}
+    p, y = [r["fake"] for r in rows], [r["label"] == "fake" for r in rows]
+    return {"ece": ece(p, y), "ece_at_prior": ece(p, y, prior), "ece_chance": ece_by_chance(p)}
+
+
+def ece_by_chance(probabilities: Sequence[float], draws: int = 200) -> float:
+    """The error that `ece` finds in the mean where each probability is exactly right: few rows never agree with it."""
+    rng, p = np.random.default_rng(0), np.asarray(probabilities)
+    return float(np.mean([ece(p, rng.random(len(p)) < p) for _ in range(draws)]))
+
+
+def fall(plain: Sequence[Row], edited: Sequence[Row], draws: int = 200) -> dict[str, Any] | None:
+    """By how much the mean AUC over sources falls from the same faces as they are, with its 95 % interval."""
+    sides: list[dict[tuple[str, str, str], tuple[bool, float, str]]] = [{}, {}]
+    for side, rows in zip(sides, (edited, plain), strict=True):
+        for name, part in pairs_of([r for r in rows if r["score"] is not None]).items():
+            if name not in _UNIONS:
+                for r in part:
+                    group = f"{r['source']}/{r['group']}"
+                    side["", name, f"{r['source']}/{r['file']}"] = r["label"] == "fake", r["score"], group
+    measured = paired(*sides, draws).get("")
+    return measured and {"auc": measured[2], "interval": list(measured[3:])}
+
+
+def _mean_auc(rows: Sequence[Row]) -> float | None:
+    sets = pairs_of([r for r in rows if r["score"] is not None])
+    aucs = [detection(part, 0)["auc"] for name, part in sets.items() if name not in _UNIONS]
+    aucs = [auc for auc in aucs if auc is not None]
+    return float(np.mean(aucs)) if aucs else None
+
+
+def overall(rows: Sequence[Row], prior: float = 0.5) -> dict[str, Any]:
     """One line for a condition of a few rows of many sources: everything against everything."""
     found = [r for r in rows if r["score"] is not None]
-    sets = [m["auc"] for n, m in measures(rows, 0)["auc"].items() if m["auc"] is not None and n != "whole synthesis"]
-    fitted = [r for r in found if r["fake"] is not None]
     return {
         "rows": len(rows), "without_face": len(rows) - len(found),
-        "auc": float(np.mean(sets)) if sets else None,
+        "auc": _mean_auc(rows),
         "genuine": _shares([r for r in rows if r["label"] == "real"]),
         "fakes": _shares([r for r in rows if r["label"] == "fake"]),
-        "ece": ece([r["fake"] for r in fitted], [r["label"] == "fake" for r in fitted]) if fitted else None,
+        **calibration_errors(found, prior),
     }  # fmt: skip
 
 
@@ -415,7 +465,7 @@ def saved_again(rows: Sequence[Row]) -> dict[str, Any]:
 
 def page(results: Mapping[str, Any], model: str) -> str:
     """The results as Markdown."""
-    limit = results["limit"] or "all"
+    limit, prior = results["limit"] or "all", f"{results.get('prior', 0.5):.0%}"
     out = [
         "# The compact witness, measured",
         "",
@@ -425,7 +475,7 @@ def page(results: Mapping[str, Any], model: str) -> str:
     ]
     for section in ("seen", "unseen"):
         if section in results:
-            out += [f"## {section.capitalize()} sources", "", *_table(results[section]), ""]
+            out += [f"## {section.capitalize()} sources", "", *_table(results[section], prior), ""]
     if "unseen" in results:
         plain = results["unseen"]["plain"]
         values = [m["auc"] for n, m in plain["auc"].items() if m["auc"] is not None and n in plain["fakes"]]
@@ -434,15 +484,21 @@ def page(results: Mapping[str, Any], model: str) -> str:
         out += [
             "## Edits, sizes, travel",
             "",
-            "A few rows of each source; AUC is the mean over sources, the shares are over all rows.",
+            "A few rows of each source; AUC is the mean over sources, its fall is from the same faces as they are (95 "
+            "% by bootstrap over groups), the shares are over all rows. ECE is of the rows as they are, then weighted "
+            f"so that {prior} are fakes, as the probabilities have it, then by chance: the mean where each probability "
+            "is exactly right, on as many rows.",
             "",
-            "| condition | rows | no face | AUC | genuine called fake / real | fakes called fake / real | ECE |",
-            "|---|---|---|---|---|---|---|",
+            "| condition | rows | no face | AUC | falls by | genuine called fake / real | fakes called fake / real "
+            "| ECE | at that share | by chance |",
+            "|---|---|---|---|---|---|---|---|---|---|",
         ]
         for name, m in results["edits"].items():
             shares = f"{_two(m['genuine'])} | {_two(m['fakes'])}"
+            errors = " | ".join(_number(m.get(error)) for error in ("ece", "ece_at_prior", "ece_chance"))
             out.append(
-                f"| {name} | {m['rows']} | {m['without_face']} | {_number(m['auc'])} | {shares} | {_number(m['ece'])} |"
+                f"| {name} | {m['rows']} | {m['without_face']} | {_number(m['auc'])} | {_fallen(m.get('fall'))} "
+                f"| {shares} | {errors} |"
             )
         out.append("")
     if "saved" in results:
@@ -462,7 +518,7 @@ def page(results: Mapping[str, Any], model: str) -> str:
     return "\n".join(out)
 
 
-def _table(conditions: Mapping[str, Any]) -> list[str]:
+def _table(conditions: Mapping[str, Any], prior: str) -> list[str]:
     names = list(conditions)
     out = ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
 
@@ -480,6 +536,9 @@ def _table(conditions: Mapping[str, Any]) -> list[str]:
         line("region F1, region edits (floor 0.55, aim 0.80)", lambda r: _number(r["edit_region_f1"]))
     line("ECE, sources with both labels (≤ 0.05)", lambda r: _number(r["ece"]))
     line("ECE, all sources", lambda r: _number(r.get("ece_all")))
+    line(f"ECE, sources with both labels, weighted to {prior} fakes", lambda r: _number(r.get("ece_at_prior")))
+    line(f"ECE, all sources, weighted to {prior} fakes", lambda r: _number(r.get("ece_at_prior_all")))
+    line("ECE by chance, all sources", lambda r: _number(r.get("ece_chance_all")))
     for source, m in first["genuine"].items():
         line(
             f"genuine called fake (≤ 5 %) / real, {source}, {m['rows']}", lambda r, s=source: _two(r["genuine"].get(s))
@@ -503,6 +562,10 @@ def _two(m: Mapping[str, Any] | None) -> str:
 
 def _percent(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.1%}"
+
+
+def _fallen(fall: Mapping[str, Any] | None) -> str:
+    return "" if fall is None else "{:.3f} ({:.3f} to {:.3f})".format(fall["auc"], *fall["interval"])
 
 
 def _number(value: float | None) -> str:
@@ -538,8 +601,8 @@ def sections_of(given: argparse.Namespace) -> Iterator[tuple[str, list[str], lis
         yield "collages", [], [{"verdicts": each} for each in verdicts]
 
 
-def numbers_of(section: str, names: Sequence[str], rows: Sequence[Row]) -> dict[str, Any]:
-    """What a section's rows come to."""
+def numbers_of(section: str, names: Sequence[str], rows: Sequence[Row], prior: float = 0.5) -> dict[str, Any]:
+    """What a section's rows come to; `prior` is the share of fakes that their probabilities stand on."""
     if section == "saved":
         return saved_again(rows)
     if section == "collages":
@@ -549,12 +612,15 @@ def numbers_of(section: str, names: Sequence[str], rows: Sequence[Row]) -> dict[
             "faces_called_fake": faces.count("fake"), "faces_called_real": faces.count("real"),
         }  # fmt: skip
     measure = overall if section == "edits" else measures
-    measured = {name: measure([r for r in rows if r["condition"] == name]) for name in names}
+    measured = {name: measure([r for r in rows if r["condition"] == name], prior) for name in names}
+    plain = [r for r in rows if r["condition"] == "plain"]
     for name in names if section == "edits" else ():
+        if name != "plain":
+            measured[name]["fall"] = fall(plain, [r for r in rows if r["condition"] == name])
         here = {(r["source"], r["file"]) for r in rows if r["condition"] == name}
-        alike = [r for r in rows if r["condition"] == "plain" and (r["source"], r["file"]) in here]
+        alike = [r for r in plain if (r["source"], r["file"]) in here]
         if here and len(alike) < measured["plain"]["rows"]:  # no face is enlarged: the small ones stand beside nothing
-            measured[name]["plain"] = overall(alike)
+            measured[name]["plain"] = overall(alike, prior)
     return measured
 
 
@@ -592,13 +658,14 @@ def main() -> None:
         facts = plugins.get("witnesses", "compact").load(model=given.model).facts
         sections = list(sections_of(given))
         head = {
-            "about": {"weights": facts["sha256"], "limit": given.limit},
+            "about": {"weights": facts["sha256"], "limit": given.limit, "prior": facts["calibration"]["fakes"]},
             "sections": [[name, names] for name, names, _ in sections],
         }
         rows = [{"section": name, **row} for name, _, rows in sections for row in rows]
         write_whole(file, "".join(f"{json.dumps(line)}\n" for line in (head, *rows)).encode())
     about, sections = kept(file)
-    results = {**about, **{name: numbers_of(name, names, rows) for name, names, rows in sections}}
+    prior = about.get("prior", 0.5)  # what was predicted before knows none
+    results = {**about, **{name: numbers_of(name, names, rows, prior) for name, names, rows in sections}}
     before = given.out / "results.json"
     earlier = json.loads(before.read_text()) if before.exists() else {}
     if earlier.get("weights") == about["weights"]:  # sections that were not asked for stay, where they are of these

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +114,12 @@ def numbers(
     saved, collages = results["saved"], results["collages"]
     yield Number("saved again: labels turned", "0 %", f"{saved['turned']:.1%}", saved["turned"] == 0, "edits")
     yield Number("outside the interval", "5 %", f"{saved['outside']:.1%}", saved["outside"] <= 0.05, "edits")
-    yield Number("ECE, known sources with both labels", "0.05", f"{seen['ece']:.3f}", seen["ece"] <= 0.05, "ece")
-    yield Number("ECE, all known sources", "0.05", f"{seen['ece_all']:.3f}", seen["ece_all"] <= 0.05, "ece")
+    for name, end in (("ECE, known sources with both labels", ""), ("ECE, all known sources", "_all")):
+        error, weighted = seen[f"ece{end}"], seen.get(f"ece_at_prior{end}")
+        text = f"{error:.3f}" + (
+            f"; at the share of fakes that it stands on {weighted:.3f}" if weighted is not None else ""
+        )
+        yield Number(name, "0.05", text, error <= 0.05, "ece")
     low, high = test["interval"]
     text = f"{test['faithfulness']:.4f} ({low:.4f}–{high:.4f}), {test['better_than_elsewhere']:.0%}"
     yield Number("deletion test, faithfulness", "above 0, aim 90 % of claims beat another place", text, low > 0, "mask")
@@ -168,7 +172,14 @@ def _edits(edits: Mapping[str, Mapping[str, Any]]) -> Iterator[Number]:
         missed = {n: f"{m['fakes']['real']:.1%}" for n, m in its.items() if m["fakes"]["real"] > most[n]}
         yield _those(f"{what}: fakes told to show no sign", "1.5 times as often", missed, len(its), others)
         wrong = {n: f"{m['ece']:.3f}" for n, m in its.items() if m["ece"] > 0.08}
-        yield _those(f"{what}: ECE", "0.08", wrong, len(its), tried="ece")
+        told = _those(f"{what}: ECE", "0.08", wrong, len(its), tried="ece")
+        weighted = [m["ece_at_prior"] for m in its.values() if m.get("ece_at_prior") is not None]
+        if weighted:
+            few = sum(error <= 0.08 for error in weighted)
+            chance = max(m["ece_chance"] for m in its.values())
+            text = f"at the share of fakes that it stands on {few} of {len(its)}; up to {chance:.3f} is chance"
+            told = replace(told, measured=f"{told.measured}; {text}")
+        yield told
 
 
 def _those(

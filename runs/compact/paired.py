@@ -68,8 +68,9 @@ def paired(
                 rows = np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
                 if 0 < fake[rows].sum() < len(rows):
                     each.append(_aucs(fake[rows], values[rows]))
-            drawn.append(np.subtract(*np.mean(each, axis=0)[::-1]))
-        low, high = np.percentile(drawn, [2.5, 97.5])
+            if each:  # else no source has both labels among those drawn
+                drawn.append(np.subtract(*np.mean(each, axis=0)[::-1]))
+        low, high = np.percentile(drawn, [2.5, 97.5]) if drawn else (np.nan, np.nan)
         found[condition] = (*map(float, means), float(means[1] - means[0]), float(low), float(high))
     return found
 

@@ -249,7 +249,7 @@ class Calibration:
 
         Returns:
             "genuine" and "fakes", how many there were, and the shares "genuine_called_fake", "genuine_called_real",
-            "fakes_called_fake" and "fakes_called_real" of them.
+            "fakes_called_fake" and "fakes_called_real" of them; "prior", the share of fakes that p stands on.
         """
         answers: dict[str, Any] = {}
         for kind in ("genuine", "fakes"):
@@ -259,7 +259,7 @@ class Calibration:
                 known = [r for r in self.rates.values() if r.get(kind) and r.get(name) is not None]
                 total = sum(r[kind] for r in known)
                 answers[name] = sum(r[kind] * r[name] for r in known) / total if total else None
-        return answers
+        return answers | {"prior": self.fakes}
 
     def to_json(self) -> dict[str, Any]:
         """All of it as what JSON can hold; goes into the file beside the weights.

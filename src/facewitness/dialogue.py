@@ -20,6 +20,7 @@ evidence's, and who fails leaves the answer from the evidence, and a problem.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -50,6 +51,7 @@ from facewitness.formats import argument, cases, fits, why_it_won
 from facewitness.phrases import (
     KIND_WORDS,
     WORDS,
+    at,
     error_rates,
     is_film,
     known,
@@ -58,7 +60,9 @@ from facewitness.phrases import (
     of_medium,
     percent,
     places_of,
+    prior_of,
     someone,
+    stands_on,
     visible,
 )
 from facewitness.phrases import capital as _capital
@@ -208,6 +212,8 @@ NEXT = (
     "Look at the places that the report names, in the picture itself. Search for the original, with a reverse image "
     "search, and compare. Ask whoever sent it for the unedited file. Have a second method or an examiner look at it."
 )
+
+_RATES = ((0.5, "half of all faces are"), (0.1, "1 in 10 is"), (0.01, "1 in 100 is"))  # what _rate tells unasked
 
 KINDS_KNOWN = ("knows", "does_not_know")  # the sentences of a witness's card that say which forgeries it knows
 
@@ -713,7 +719,7 @@ class Dialogue:
             "when": self._when, "made": self._made, "tool": self._tool, "wrong": self._wrong, "quality": self._quality,
             "suppose_real": self._suppose_real, "suppose_fake": self._suppose_fake, "signs": self._signs,
             "clean": self._clean, "extent": self._extent, "witnesses": self._witnesses, "else": self._else,
-            "what_if": self._what_if,
+            "what_if": self._what_if, "rate": self._rate,
         }.get(asked.intent)  # fmt: skip
         if say is None:  # without an English word it is of a language that has no small ones here
             can = CAN_ASK if spelling.has_english(asked.question) else ENGLISH_ONLY
@@ -1008,6 +1014,31 @@ class Dialogue:
         if verdict.cause == "contradiction":  # then the thresholds alone do not say why it is not decided
             text = " ".join((text, *verdict.reasons))
         return Answer(text, verdict.label, intent="sure")
+
+    def _rate(self, face: PersonReport, question: str) -> Answer:
+        """What the probability comes to where another share of faces is forged than among those of the fit."""
+        verdict = face.verdict
+        gave = {t.witness for t in verdict.testimonies if t.fake is not None}
+        priors = [prior_of(described) for described in _witnesses(self.report) if described.get("name") in gave]
+        known = [prior for prior in priors if prior is not None]
+        if verdict.fake is None or verdict.is_unjudged:
+            text = f"{self._which()}: {odds(verdict)}. There is no probability that another share could change."
+        elif not known or len(known) < len(priors):
+            text = (
+                f"{self._which()}: {odds(verdict)}. For which share of forged faces that holds is not in this report."
+            )
+        else:  # several witnesses are weighed by the mean of their log-odds, and so is what they stand on
+            prior = 1 / (1 + math.prod((1 - each) / each for each in known) ** (1 / len(known)))
+            asked = questions.rate(question)
+            there = [
+                f"{percent(at(verdict.fake, prior, rate))} where {share} forged"
+                for rate, share in ([asked] if asked else _RATES)
+            ]
+            text = (
+                f"{self._which()}: {odds(verdict)}. {stands_on(prior)} The same evidence makes it {listed(there)}. The "
+                "verdict stays: its thresholds were chosen by error rates, which do not depend on that share."
+            )
+        return Answer(text, verdict.label, intent="rate")
 
     def _where(self, face: PersonReport, question: str) -> Answer:
         if not face.findings:

@@ -65,6 +65,21 @@ _QUANTIFIED = rf"(?:(?:any|some|every)(?:one|body)|both|all {NOUN}|any(?: \w+)? 
 # What questions ask for, in the order in which they are tried. A question that names a region asks about that region
 # unless it asks for something that is not a face's.
 INTENTS: dict[str, str] = {
+    "rate": _any(
+        r"\bbase[ -]?rates?\b|\bpriors?\b(?! to\b)|\bprevalence\b|\bbayes\w*",  # "What is the base rate?"
+        # "What if only one in a hundred pictures is fake?"
+        r"\b(?:if|when|where|suppos\w+|assum\w+|say)\b.*\b(?:\d[\d,]*|one|two|five|ten) (?:in|of|out of) (?:every |"
+        rf"an? )?(?:\d[\d,]*|ten|twenty|fifty|hundred|thousand|million)\b.*\b{FAKE}\b",
+        # "What if 2 % of them are fake?"
+        rf"\b(?:if|when|where|suppos\w+|assum\w+)\b.*\b\d+(?:\.\d+)? ?(?:%|per ?cent)(?: of .*)? (?:are|is|were) "
+        rf"{FAKE}\b",
+        # "Fakes are rare: what then?"
+        rf"\b{FAKE}(?: (?:pictures?|faces?|photos?|videos?|films?))? (?:is|are|were) (?:very |so |that |extremely |"
+        r"quite )?(?:rare|uncommon|scarce|common|frequent)\b",
+        rf"\bhow (?:rare|common|frequent) (?:are|is) {FAKE}\b",  # "How rare are deepfakes?"
+        # "Does 99 % mean that 99 of 100 such pictures are fake?"
+        r"\b\d+(?:\.\d+)? ?(?:%|per ?cent) means? (?:that )?(?:about )?\d+ (?:of|in|out of) \d+\b",
+    ),
     "self": _any(
         r"^(?:who|what) are you\b",  # "Who are you?"
         r"\bwhat (?:can|could) (?:you (?:do|answer|say|tell me)|i ask(?: you)?)\W*$",  # "What can you do?"

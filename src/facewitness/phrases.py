@@ -236,7 +236,51 @@ def error_rates(name: str, described: Mapping[str, Any]) -> tuple[str, ...]:
         sentences.append(
             "The thresholds were chosen on these faces: on pictures of another origin it may err more often."
         )
+    if (prior := prior_of(described)) is not None:
+        sentences.append(
+            f"{stands_on(prior)} Where only 1 in 100 is, 95 % come down to {percent(at(0.95, prior, 0.01))}."
+        )
     return tuple(sentences)
+
+
+def prior_of(described: Mapping[str, Any]) -> float | None:
+    """The share of forged faces that a witness's probabilities stand on, from its `made_by`; None where not known.
+
+    Args:
+        described: Its `made_by`.
+    """
+    measured = described.get("measured")
+    rates = measured.get("rates") if isinstance(measured, Mapping) else None
+    prior = rates.get("prior") if isinstance(rates, Mapping) else None
+    return float(prior) if isinstance(prior, int | float) and 0 < prior < 1 else None
+
+
+def stands_on(prior: float) -> str:
+    """Among which faces a probability is right: "The probabilities hold where 60 of 100 faces are forged, as …"
+
+    Args:
+        prior: The share of forged faces among those of the fit, in (0, 1).
+    """
+    return (
+        f"The probabilities hold where {prior * 100:.0f} in 100 faces are forged, as among those they were fitted to."
+    )
+
+
+def at(p: float, prior: float, rate: float) -> float:
+    """A probability where another share of faces is forged than among those it was fitted to (Bayes' rule).
+
+    logit(p') = logit(p) + logit(rate) - logit(prior): the evidence is the same, only what was expected before differs.
+
+    Args:
+        p: Calibrated probability, in [0, 1].
+        prior: Share of forged faces among those of the fit, in (0, 1).
+        rate: Share of forged faces where the picture comes from, in (0, 1).
+
+    Returns:
+        In [0, 1].
+    """
+    fake, real = p * rate / prior, (1 - p) * (1 - rate) / (1 - prior)
+    return fake / (fake + real)
 
 
 def known(

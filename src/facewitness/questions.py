@@ -83,6 +83,35 @@ _KNOWN = re.compile(r"^(?:given|since|as we know|now that|we (?:all )?know)\b")
 _OPEN = re.compile(rf"\b(?:whether|{FAKE} or (?:not|{REAL})|{REAL} or (?:not|{FAKE}))\b")
 
 
+_NUMBERS = {"one": 1, "a": 1, "an": 1, "every": 1, "two": 2, "five": 5, "ten": 10, "twenty": 20, "fifty": 50}
+_NUMBERS |= {"hundred": 100, "thousand": 1000, "million": 1_000_000}
+_N = rf"(?:\d[\d,]*|{'|'.join(_NUMBERS)})"
+_ONE_IN = re.compile(rf"\b({_N}) (?:in|of|out of) (?:every |an? |all )?({_N})(?: (hundred|thousand|million))?\b")
+_OF_HUNDRED = re.compile(r"\b(\d+(?:\.\d+)?) ?(?:%|per ?cent)")
+
+
+def rate(question: str) -> tuple[float, str] | None:
+    """The share of forged faces that a question supposes, "only one in a hundred", "2 %"; None where it gives none.
+
+    Args:
+        question: As it was asked.
+
+    Returns:
+        The share, in (0, 1), and how it is said: "1 in 100 is".
+    """
+    text = normal(question)
+    if (words := _ONE_IN.search(text)) is not None:
+        some, many = (_NUMBERS.get(word) or int(word.replace(",", "")) for word in words.groups()[:2])
+        many *= _NUMBERS.get(words[3] or "one", 1)
+        if 0 < some < many and not re.search(r"\bmeans?\b", text):
+            return some / many, f"{some:,} in {many:,} {'is' if some == 1 else 'are'}"
+    if (words := _OF_HUNDRED.search(text)) is not None and not re.search(r"\bmeans?\b", text):
+        share = float(words[1])
+        if 0 < share < 100:
+            return share / 100, f"{words[1]} % are"
+    return None
+
+
 def supposed(question: str) -> Literal["real", "fake"] | None:
     """Which answer a question takes for granted: "Prove that this is fake", "This is a real face. What …"; None: none.
 
