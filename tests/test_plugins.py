@@ -30,6 +30,9 @@ BAD = {
     "leaves": ("raise SystemExit(3)", "SystemExit"),
     "silent": ("raise ZeroDivisionError", "ZeroDivisionError"),
     "empty": ("", "expected a module with load"),
+    "base": ("class Odd(BaseException): pass\nraise Odd('own')", "Odd: own"),
+    "mute": ("class Mute(Exception):\n    def __str__(self): raise KeyError\nraise Mute", r"cannot be loaded \(Mute\)"),
+    "touchy": ("def __getattr__(name): raise RuntimeError('off')", "RuntimeError: off"),
     "lacking": (
         "import nobody_has_this",
         r"needs the module 'nobody_has_this'.*documentation of elsewhere 1\.5 names it",
@@ -149,6 +152,23 @@ def test_what_its_load_raises_is_a_sentence(site: Site):
     site.install("elsewhere", "[facewitness.witnesses]\nodd = elsewhere_load\n", elsewhere_load=code)
     with pytest.raises(InputError, match=r"odd of elsewhere 1\.5 cannot be loaded \(KeyError: 'nothing'\)"):
         plugins.load("witnesses", "odd", {})
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["load = 5", "load = dict", "def load(a: '1 +' = 1): ...", "class Odd(BaseException): ...\ndef load(): raise Odd"],
+)
+def test_a_load_that_is_none_is_a_sentence(code: str, site: Site):
+    site.install("elsewhere", "[facewitness.witnesses]\nodd = elsewhere_load\n", elsewhere_load=code)
+    with pytest.raises(InputError, match=r"odd of elsewhere 1\.5 cannot be loaded \(.*uninstall"):
+        plugins.load("witnesses", "odd", {})
+
+
+def test_a_value_that_its_load_refuses_is_told_with_the_options(site: Site):
+    code = "def load(least: int = 1): raise ValueError('least: expected 1 or more')"
+    site.install("elsewhere", "[facewitness.witnesses]\nodd = elsewhere_load\n", elsewhere_load=code)
+    with pytest.raises(InputError, match=r"with the options \{'least': 0\}: ValueError: least: expected 1"):
+        plugins.load("witnesses", "odd", {"least": 0})
 
 
 def test_a_format_without_its_ending_is_told(site: Site):

@@ -157,20 +157,31 @@ def get(family: str, name: str) -> ModuleType:
 def _loaded(family: str, name: str, entry: EntryPoint) -> ModuleType:
     """Another package's leaf, whatever it does when it is imported."""
     what, package = f"{family}/{name}", _package(entry)
+    function, _ = FAMILIES[family]
     try:
         module: Any = entry.load()
-    except (Exception, SystemExit) as error:  # it is a stranger's code
+        lacks = next((part for part in (function, *_BESIDES.get(family, ())) if not hasattr(module, part)), None)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # it is a stranger's code
         own = entry.value.partition(".")[0].partition(":")[0]  # a module it lacks of its own is in no index
         if isinstance(error, ModuleNotFoundError) and (error.name or own).partition(".")[0] != own:
             raise lacking(f"{what} of {package}", error, entry=entry) from error
-        reason = "".join(c if c.isprintable() else " " for c in str(error).split("\n")[0])[:200].strip()
-        why = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
-        raise InputError(f"{what} of {package} cannot be loaded ({why}). Mend it, or uninstall {package}.") from error
-    function, _ = FAMILIES[family]
-    lacks = next((part for part in (function, *_BESIDES.get(family, ())) if not hasattr(module, part)), None)
+        raise InputError(
+            f"{what} of {package} cannot be loaded ({_told(error)}). Mend it, or uninstall {package}."
+        ) from error
     if lacks is not None:
         raise InputError(f"{what} of {package}: expected a module with {lacks}, got {entry.value} without it. Mend it.")
     return cast(ModuleType, module)
+
+
+def _told(error: BaseException) -> str:
+    """What a stranger's error is and the first line of what it says, if it can say anything."""
+    try:
+        reason = "".join(c if c.isprintable() else " " for c in str(error).split("\n")[0])[:200].strip()
+    except Exception:
+        reason = ""
+    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
 
 
 def load(family: str, name: str, options: Mapping[str, Any]) -> Any:
@@ -185,25 +196,26 @@ def load(family: str, name: str, options: Mapping[str, Any]) -> Any:
         UnknownName: For an unknown option.
         InputError: For a bad value.
     """
-    function = get(family, name).load
-    known = inspect.signature(function).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
-        for option in options:
-            if option not in known:
-                raise UnknownName(f"option of {name}", option, known)
-    _check(name, function, options)
+    function, package = get(family, name).load, origin(family, name)
     try:
+        known = inspect.signature(function).parameters
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+            for option in options:
+                if option not in known:
+                    raise UnknownName(f"option of {name}", option, known)
+        _check(name, function, options)
         return function(**options)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, FacewitnessError):
-            raise
-        raise InputError(f"{name} cannot be loaded with the options {dict(options)}: {error}") from error
-    except FacewitnessError:
+    except (FacewitnessError, KeyboardInterrupt):
         raise
-    except Exception as error:
-        if (package := origin(family, name)) is None:
+    except BaseException as error:
+        if isinstance(error, TypeError | ValueError) and (options or package is None):
+            why = error if package is None else _told(error)
+            raise InputError(f"{name} cannot be loaded with the options {dict(options)}: {why}") from error
+        if package is None:
             raise  # a fault of ours is to be seen
-        raise InputError(f"{name} of {package} cannot be loaded ({type(error).__name__}: {error})") from error
+        raise InputError(
+            f"{name} of {package} cannot be loaded ({_told(error)}). Mend it, or uninstall {package}."
+        ) from error
 
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "words", type(None): "null"}
@@ -382,7 +394,8 @@ def _about(family: str, name: str) -> str:
         absent = missing(family, name)
         return headline(family, name) + (f" (pip install '{absent}')" if absent else "")
     try:
-        doc = str(getattr(get(family, name), "__doc__", None) or "").strip().split("\n")[0]
+        doc = getattr(get(family, name), "__doc__", None)
+        doc = doc.strip().split("\n")[0] if isinstance(doc, str) else ""
         return "".join(c for c in doc if c.isprintable())
     except (MissingExtra, InputError) as error:
         return f"({error})"

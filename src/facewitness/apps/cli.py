@@ -278,7 +278,9 @@ def _list(arguments: argparse.Namespace) -> int:
         lacking: dict[str, list[str]] = {}
         names = [name for name in plugins.names(family) if not _lacks(family, name, lacking)]
         for name in names:
-            print(shown(f"  {name:<{max(map(len, names))}}  {plugins.about(family, name)}"))
+            # first the name: a stranger's leaf may hang when it is imported
+            print(shown(f"  {name:<{max(map(len, names))}}"), end="  ", flush=True)
+            print(shown(plugins.about(family, name)))
             if worth := plugins.measured(family, name):
                 print(shown(f"  {'':<{max(map(len, names))}}  {worth}"))
         for extra, absent in lacking.items():
