@@ -69,10 +69,12 @@ INTENTS: dict[str, str] = {
         r"\bbase[ -]?rates?\b|\bpriors?\b(?! to\b)|\bprevalence\b|\bbayes\w*",  # "What is the base rate?"
         # "What if only one in a hundred pictures is fake?"
         r"\b(?:if|when|where|suppos\w+|assum\w+|say)\b.*\b(?:\d[\d,]*|one|two|five|ten) (?:in|of|out of) (?:every |"
-        rf"an? )?(?:\d[\d,]*|ten|twenty|fifty|hundred|thousand|million)\b.*\b{FAKE}\b",
+        r"an? )?(?:\d[\d,]*|ten|twenty|fifty|hundred|thousand|million)\b(?! (?:frames?|moments?|seconds?)\b).*"
+        rf"\b{FAKE}\b",
         # "What if 2 % of them are fake?"
-        rf"\b(?:if|when|where|suppos\w+|assum\w+)\b.*\b\d+(?:\.\d+)? ?(?:%|per ?cent)(?: of .*)? (?:are|is|were) "
-        rf"{FAKE}\b",
+        rf"\b(?:if|when|where|suppos\w+|assum\w+)\b.*\b\d+(?:\.\d+)? ?(?:%|per ?cent)(?: of (?!it\b|(?:the|this|that|"
+        rf"his|her) (?:\w+ )?(?:{_FILM}|{NOUN}\b|skin\b|picture\b|photo\b|image\b|nose|mouth|eyes?)).*)? "
+        rf"(?:are|is|were) {FAKE}\b",
         # "Fakes are rare: what then?"
         rf"\b{FAKE}(?: (?:pictures?|faces?|photos?|videos?|films?))? (?:is|are|were) (?:very |so |that |extremely |"
         r"quite )?(?:rare|uncommon|scarce|common|frequent)\b",
