@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
+import files
 import pytest
 from PIL import Image
 from skimage import data
@@ -104,11 +106,90 @@ def test_what_cannot_be_reported_is_told(tmp_path: Path, photo: Path, capsys: py
         with pytest.raises(InputError, match="expected"):
             regressions.record(*arguments)
     assert main(["misjudged", str(empty), "--truth", "real", "--into", str(tmp_path)]) == 2
-    assert "expected a file with a face" in capsys.readouterr().err
+    assert "expected a file with a face that was judged, or one whose verdict is by what" in capsys.readouterr().err
     with pytest.raises(InputError, match="got others"):
         regressions.Kept(tmp_path).add(regressions.record(report, "real"), b"other bytes", ".png")
     with pytest.raises(InputError, match="no folder"):
         regressions.Kept(tmp_path / "none").entries()
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The astronaut in a file that says that Stable Diffusion made it, and an empty one that says the same."""
+    folder = tmp_path_factory.mktemp("generated")
+    settings = "a woman\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, Model: sd_xl"
+    for name, picture in (("said", Image.fromarray(data.astronaut())), ("empty", Image.new("RGB", (64, 64), "white"))):
+        (folder / f"{name}.png").write_bytes(files.png(picture, parameters=settings))
+    return folder
+
+
+def test_a_verdict_by_what_the_file_says_of_itself_is_reported_and_judged_again(
+    tmp_path: Path, generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said, folder = generated / "said.png", tmp_path / "kept"
+    assert main(["misjudged", str(said), "--truth", "real", "--into", str(folder)]) == 0
+    (entry,) = regressions.Kept(folder).entries()
+    assert (entry.person, entry.label, entry.fake, entry.wrong) == (None, "fake", None, True)
+    assert "Stable Diffusion" in entry.statement and entry.scores == {"provenance": 1.0} and entry.face is None
+    assert regressions.Kept(folder).before(entry) == entry, "a later record of the same takes its place"
+    assert "not the wrong one" not in capsys.readouterr().err
+
+    def now(*more: str) -> str:
+        assert main(["bench", "regressions", str(folder), "--pictures", str(generated), *more]) == 0
+        return capsys.readouterr().out
+
+    says = "| fake, by what the file says |"
+    assert f"{says} fake, by what the file says | still wrong |" in now()
+    assert main(["bench", "regressions", str(folder), "--witness", "compact"]) == 2
+    err = capsys.readouterr().err
+    assert "a witness that reads what a file says of itself, for 1 of 1 records are about that, got compact. Add" in err
+    assert main(["misjudged", str(said), "--truth", "real", "--person", "1", "--into", str(folder)]) == 0
+    assert "without --person, that is reported" in capsys.readouterr().err, "the face's verdict was not wrong"
+    assert sorted(e.person is None for e in regressions.Kept(folder).entries()) == [False, True]
+    assert "2 reported: " in now()
+
+
+def test_a_files_statement_that_decides_no_more_leaves_the_verdict_to_its_faces(
+    tmp_path: Path, generated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facewitness.metadata import generators
+
+    kept, analyzer = regressions.Kept(tmp_path), Analyzer()
+    for path in sorted(generated.iterdir()):
+        kept.add(regressions.record(analyzer.analyze(path), "real", "it was a hoax"))
+    assert [o.what for o in regressions.again(kept, analyzer, generated)] == ["wrong", "wrong"]
+    monkeypatch.setattr(generators, "traces", lambda *given: [])
+    outcomes = {o.entry.sha256: o for o in regressions.again(kept, analyzer, generated)}
+    hashes = [hashlib.sha256((generated / f"{name}.png").read_bytes()).hexdigest() for name in ("said", "empty")]
+    said, empty = (outcomes[digest] for digest in hashes)
+    face = analyzer.analyze(generated / "said.png").verdict
+    assert (said.label, said.fake, said.by_file) == (face.label, face.fake, False) and said.fake is not None
+    assert (empty.label, empty.what) == ("inconclusive", "open"), "nobody is on it, and nothing is said any more"
+    assert "| fake, by what the file says | undecided | undecided now |" in regressions.page([empty])
+
+
+def test_a_files_record_that_is_damaged_is_told(tmp_path: Path, generated: Path) -> None:
+    kept = regressions.Kept(tmp_path)
+    path = kept.add(regressions.record(Analyzer().analyze(generated / "empty.png"), "real"))
+    assert path.name.endswith("-file.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"statement": 3}))
+    with pytest.raises(InputError, match="a field has another type"):
+        kept.entries()
+
+
+def test_whoever_is_wrong_besides_the_file_and_what_was_not_asked_is_told(
+    tmp_path: Path, generated: Path, photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    into = ["--into", str(tmp_path)]
+    assert main(["misjudged", str(photo), "--truth", "real", "--witness", "compact", *into]) == 0
+    assert "What the file says of itself was not asked: add --witness provenance." in capsys.readouterr().err
+    assert main(["misjudged", str(photo), "--truth", "real", *into]) == 0
+    err = capsys.readouterr().err
+    assert "the verdict on the face is real, so it was not the wrong one; kept all the same.\n" in err
+    assert main(["misjudged", str(generated / "said.png"), "--truth", "fake", *into]) == 0
+    err = capsys.readouterr().err
+    assert "the verdict on the file is fake, so it was not the wrong one" in err
+    assert "the verdict on person 1 is wrong, too: --person 1 reports it." in err
 
 
 def test_the_kept_misjudgements_are_read_and_told_of_once_each() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from facewitness import plugins
 from facewitness.apps._words import (
     ALL,
+    ANALYSING,
     MEASURED,
     NONE,
     SOME,
@@ -56,6 +57,7 @@ examples:
 
 _MISJUDGED = """Report a wrong verdict: what was said of a file, beside what you know of it, as a small JSON file. It
 holds hashes, scores and your note; the picture only with --with-picture. `bench regressions` says what becomes of it.
+Where the verdict is by what the file says of itself, the record is about that; with --person, about a face.
 
 examples:
   facewitness misjudged portrait.jpg --truth real --note "our own photograph"
@@ -150,7 +152,7 @@ def add_to(commands: Any) -> None:
     regressions.add_argument("--pictures", type=Path, metavar="DIR", help="where their files are looked for, by hash")
     writes(regressions, "--out", metavar="FILE", help="write the table (Markdown)")
     regressions.add_argument("--fail-on-worse", action="store_true", help="exit 1 where a verdict is newly wrong")
-    add_system(regressions, MEASURED)
+    add_system(regressions, ANALYSING)
     protocols = words.add_parser("protocols", help="list the protocols", description=_PROTOCOLS)
     protocols.set_defaults(run=_with_extra(_protocols))
 
@@ -162,7 +164,7 @@ def add_to(commands: Any) -> None:
     misjudged.add_argument("--note", default="", metavar="TEXT", help="how you know, where it comes from")
     misjudged.add_argument("--with-picture", action="store_true", help="keep the picture beside the record")
     writes(misjudged, "--into", folder=True, default=Path("misjudged"), metavar="FOLDER", help="(misjudged)")
-    add_system(misjudged, MEASURED)
+    add_system(misjudged, ANALYSING)
 
     calibrate = commands.add_parser("calibrate", help="fit thresholds to your own pictures", description=_CALIBRATE)
     calibrate.set_defaults(run=_with_extra(_calibrate))
@@ -664,11 +666,22 @@ def _misjudged(given: argparse.Namespace) -> int:
     if before is not None and (before.truth, before.note) != (entry.truth, entry.note):
         noted = f", with the note “{before.note}”" if before.note else ", without a note"
         complain(f"facewitness: this takes the place of the record of {before.date}, which said {before.truth}{noted}")
+    of_file = entry.person is None
     if not entry.wrong:
+        more = ""
+        if not of_file and regressions.by_the_file(report):
+            more = " What the file says of itself decided: without --person, that is reported."
+        elif not any(getattr(witness, "decisive", False) for witness in analyzer.witnesses):
+            more = " What the file says of itself was not asked: add --witness provenance."
+        whose = "file" if of_file else "face"
         complain(
-            f"facewitness: the verdict on the face is {entry.label}, so it was not the wrong one; kept all the same. "
-            "What the file says of itself is not asked here."
+            f"facewitness: the verdict on the {whose} is {entry.label}, so it was not the wrong one; kept all the "
+            f"same.{more}"
         )
+    if of_file:
+        wrong = [n for n, p in enumerate(report.people, 1) if {p.verdict.label, entry.truth} == {"real", "fake"}]
+        for number in wrong:
+            complain(f"facewitness: the verdict on person {number} is wrong, too: --person {number} reports it.")
     return ALL
 
 

@@ -6,7 +6,8 @@
 
 A folder of them is a regression set: a release says which of its misjudgements are mended, which stand, and which are
 new. The record holds hashes and numbers, no picture unless whoever reports it asks for that; without it, the file is
-looked for by its SHA-256 wherever the user says.
+looked for by its SHA-256 wherever the user says. A record is about a face or, where what the file says of itself
+decided, about the file.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from facewitness import media
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import each_once, read_bounded, write_whole
 from facewitness.pipeline import Analyzer
-from facewitness.types import Report
+from facewitness.types import Report, Testimony
 from facewitness.version import __version__
 
 SCHEMA = "facewitness.misjudged/1"
@@ -37,7 +38,7 @@ class Misjudged:
     """One verdict that somebody says is wrong."""
 
     sha256: str  # of the file
-    person: int  # who on it, from 0 in reading order
+    person: int | None  # who on it, from 0 in reading order; None: the file, by what it says of itself
     truth: str  # "real" or "fake", by whoever reports it
     label: str  # what was said
     fake: float | None
@@ -45,16 +46,29 @@ class Misjudged:
     scores: Mapping[str, float | None]  # witness -> its score before calibration
     weights: Mapping[str, str]  # file of weights -> SHA-256
     quality: float | None
-    face: float  # shorter side of the face's box in pixels
+    face: float | None  # shorter side of the face's box in pixels
     version: str  # of facewitness
     date: str
     note: str = ""
     picture: str | None = None  # name of the picture beside the record, where it was kept
+    statement: str = ""  # by which the file was called fake; empty where a face was judged
 
     @property
     def wrong(self) -> bool:
         """Whether the verdict was the other one; an open verdict is not wrong."""
         return {self.label, self.truth} == {"real", "fake"}
+
+
+def by_the_file(report: Report) -> tuple[Testimony, ...]:
+    """The testimonies about the whole file that decided its verdict; none where its faces did.
+
+    Args:
+        report: Of one analysis.
+    """
+    verdict = report.verdict
+    if verdict is None or verdict.label != "fake" or verdict.fake is not None:  # a statement has no probability
+        return ()
+    return tuple(t for t in report.inspections if t.fake and t.findings and t.findings[0].claim in verdict.reasons)
 
 
 def record(report: Report, truth: str, note: str = "", person: int | None = None) -> Misjudged:
@@ -64,17 +78,28 @@ def record(report: Report, truth: str, note: str = "", person: int | None = None
         report: Of one analysis.
         truth: "real" or "fake".
         note: In the reporter's words, at most MAX_NOTE characters.
-        person: Who is meant, from 0; may be None where the report has one person.
+        person: Who is meant, from 0; may be None where the report has one person. Where what the file says of itself
+            decided, None means the file.
 
     Raises:
-        InputError: The truth is another word, nobody was judged, or it is not said who of several is meant.
+        InputError: The truth is another word, nothing was judged, or it is not said who of several is meant.
     """
     if truth not in TRUTHS:
         raise InputError(f"truth: expected real or fake, got {truth!r}.")
     if len(note) > MAX_NOTE:
         raise InputError(f"note: expected at most {MAX_NOTE:,} characters, got {len(note):,}.")
-    if not report.people or report.sha256 is None:
-        raise InputError(f"{report.source}: expected a file with a face that was judged, got none.")
+    decided = by_the_file(report)
+    if report.sha256 is None or not (report.people or decided):
+        raise InputError(
+            f"{report.source}: expected a file with a face that was judged, or one whose verdict is by what it says of "
+            "itself, got neither."
+        )
+    if person is None and decided and report.verdict is not None:
+        return Misjudged(
+            sha256=report.sha256, person=None, truth=truth, label=report.verdict.label, fake=None, interval=None,
+            scores={t.witness: t.fake for t in decided}, weights=_weights(report.made_by), quality=None, face=None,
+            version=__version__, date=_today(), note=note, statement=_statement(decided),
+        )  # fmt: skip
     if person is None and len(report.people) > 1:
         raise InputError(f"{report.source} shows {len(report.people)} people. Say who is meant with --person 1, 2, …")
     if not 0 <= (person or 0) < len(report.people):
@@ -85,9 +110,16 @@ def record(report: Report, truth: str, note: str = "", person: int | None = None
         sha256=report.sha256, person=person or 0, truth=truth, label=verdict.label, fake=verdict.fake,
         interval=verdict.interval, scores={t.witness: t.fake for t in verdict.testimonies},
         weights=_weights(report.made_by), quality=judged.face.quality.score,
-        face=round(min(box[2] - box[0], box[3] - box[1]), 1), version=__version__,
-        date=datetime.now(UTC).date().isoformat(), note=note,
+        face=round(min(box[2] - box[0], box[3] - box[1]), 1), version=__version__, date=_today(), note=note,
     )  # fmt: skip
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+def _statement(decided: tuple[Testimony, ...]) -> str:
+    return " ".join(testimony.findings[0].claim for testimony in decided)
 
 
 def _weights(made_by: Mapping[str, Any]) -> dict[str, str]:
@@ -101,7 +133,7 @@ def _weights(made_by: Mapping[str, Any]) -> dict[str, str]:
 
 
 class Kept:
-    """A folder of records, each named by its file's hash and person; a later record of the same replaces it."""
+    """A folder of records, each named by its file's hash and person or `file`; a later one of the same replaces it."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -132,7 +164,8 @@ class Kept:
         return path
 
     def _path(self, entry: Misjudged) -> Path:
-        return self.folder / f"{entry.sha256[:16]}-{entry.person + 1}.json"
+        what = "file" if entry.person is None else entry.person + 1
+        return self.folder / f"{entry.sha256[:16]}-{what}.json"
 
     def before(self, entry: Misjudged) -> Misjudged | None:
         """The record of the same file and person that is there already, which `add` replaces.
@@ -177,8 +210,9 @@ def _read(path: Path) -> Misjudged:
             raise ValueError(f"expected no field {unknown[0]!r}")
         entry = Misjudged(**values)
         kinds = (
-            (entry.sha256, str), (entry.person, int), (entry.scores, dict), (entry.weights, dict), (entry.note, str),
-            (entry.version, str), (entry.date, str), (entry.fake, float | int | None), (entry.picture, str | None),
+            (entry.sha256, str), (entry.person, int | None), (entry.scores, dict), (entry.weights, dict),
+            (entry.note, str), (entry.version, str), (entry.date, str), (entry.fake, float | int | None),
+            (entry.picture, str | None), (entry.statement, str),
         )  # fmt: skip
         if not all(isinstance(value, kind) for value, kind in kinds) or len(entry.sha256) != 64:
             raise ValueError("a field has another type")
@@ -198,6 +232,7 @@ class Outcome:
     entry: Misjudged
     label: str | None
     fake: float | None
+    by_file: bool = False  # whether what the file says of itself decides now
 
     @property
     def what(self) -> str:
@@ -217,14 +252,35 @@ def again(kept: Kept, analyzer: Analyzer, pictures: Path | None = None) -> Itera
         kept: The records.
         analyzer: Today's.
         pictures: A folder in which files are looked for by their SHA-256, besides those beside the records.
+
+    Raises:
+        InputError: The folder holds no records, one is damaged, or some are about what a file says of itself and no
+            witness reads that.
     """
     entries = kept.entries()
+    of_files = sum(entry.person is None for entry in entries)
+    if of_files and not any(getattr(witness, "decisive", False) for witness in analyzer.witnesses):
+        asked = ", ".join(witness.name for witness in analyzer.witnesses)
+        raise InputError(
+            f"'{kept.folder}': expected a witness that reads what a file says of itself, for {of_files} of "
+            f"{len(entries)} records are about that, got {asked}. Add --witness provenance."
+        )
     wanted = {entry.sha256 for entry in entries if kept.picture_of(entry) is None}
     elsewhere = _by_hash(pictures, wanted) if pictures is not None and wanted else {}
     for entry in entries:
         path = kept.picture_of(entry) or elsewhere.get(entry.sha256)
         report = None if path is None else analyzer.analyze(path)
-        if report is None or report.sha256 != entry.sha256 or entry.person >= len(report.people):
+        if report is None or report.sha256 != entry.sha256 or report.status == "failed":
+            yield Outcome(entry, None, None)
+        elif entry.person is None:
+            of_file = report.verdict  # by the faces where the file decides no more; None without any
+            yield Outcome(
+                entry,
+                "inconclusive" if of_file is None else of_file.label,
+                None if of_file is None else of_file.fake,
+                bool(by_the_file(report)),
+            )
+        elif entry.person >= len(report.people):
             yield Outcome(entry, None, None)
         else:
             verdict = report.people[entry.person].verdict
@@ -263,7 +319,8 @@ def page(outcomes: list[Outcome]) -> str:
         "| file | is | said with | then | now | |", "|---|---|---|---|---|---|",
         *(
             f"| {o.entry.sha256[:12]} | {_label(o.entry.truth)} | {o.entry.version}, {o.entry.date} | "
-            f"{_verdict(o.entry.label, o.entry.fake)} | {_verdict(o.label, o.fake)} | {words[o.what]} |"
+            f"{_verdict(o.entry.label, o.entry.fake, o.entry.person is None)} | "
+            f"{_verdict(o.label, o.fake, o.by_file)} | {words[o.what]} |"
             for o in outcomes
         ),
         "",
@@ -277,9 +334,11 @@ def _label(label: str) -> str:
     return {"real": "genuine", "fake": "forged", "inconclusive": "undecided"}[label]
 
 
-def _verdict(label: str | None, fake: float | None) -> str:
+def _verdict(label: str | None, fake: float | None, by_file: bool = False) -> str:
     if label is None:
         return "not at hand"
+    if by_file:
+        return "fake, by what the file says"
     return {"real": "no sign", "fake": "fake", "inconclusive": "undecided"}[label] + (
         "" if fake is None else f" ({fake:.0%})".replace("%", " %")
     )
