@@ -109,11 +109,11 @@ def is_scattered(content: bytes) -> bool:
 def _segments_are_scattered(content: bytes) -> bool:
     place, stray = 2, 0
     for _ in range(MOST_PIECES):
-        found = _TO_SEGMENT.match(content, place)
-        if found is None or found.end() + 3 > len(content):
+        segment = _TO_SEGMENT.match(content, place)
+        if segment is None or segment.end() + 3 > len(content):
             return len(content) - place + stray > _MOST_STRAY
-        stray += found.end() - place - 1
-        marker, place = content[found.end()], found.end() + 1
+        stray += segment.end() - place - 1
+        marker, place = content[segment.end()], segment.end() + 1
         if stray > _MOST_STRAY or marker in (0xD9, 0xDA):  # behind a scan it is C that reads
             return stray > _MOST_STRAY
         if marker not in _ALONE and marker != 0:
