@@ -280,6 +280,26 @@ def test_a_profile_that_cannot_be_used_is_told():
         )
 
 
+def test_a_large_or_broken_profile_of_a_png_does_not_refuse_it():
+    """Pillow refuses a PNG for a profile of a megabyte, one that is packed in another way, and one without a body."""
+    large = profile("Display P3") + bytes(2_000_000)
+    picture = media.read(encoded(painted(), "PNG", icc_profile=large))
+    assert picture.notes == ("Colours were converted from the profile 'Display P3' to sRGB.",)
+    plain = encoded(painted(), "PNG")
+    bodies = (b"x\0\0" + zlib.compress(bytes(60_000_000)), b"x\0\7abc", b"x", b"x\0\0" + bytes(50), b"x\0\0")
+    for body in bodies:
+        picture = media.read(with_chunk(plain, b"iCCP", body))
+        assert "profile in the file cannot be used" in picture.notes[0]
+        np.testing.assert_array_equal(picture.frame.pixels, np.asarray(painted()))
+    assert media.read(with_chunk(plain, b"iCCP", b"")).notes == ()
+
+
+def test_a_profile_of_many_megabytes_is_not_used_nor_kept():
+    upright._transform.cache_clear()
+    picture = media.read(encoded(painted(), "TIFF", icc_profile=profile("Display P3") + bytes(5_000_000)))
+    assert "cannot be used" in picture.notes[0] and upright._transform.cache_info().currsize == 0
+
+
 def test_a_profile_s_name_cannot_write_on_the_terminal():
     evil = profile("Display P3").replace(b"Display P3", b"D\x1b]0;x\x07\x1b")
     (note,) = media.read(encoded(painted(), "PNG", icc_profile=evil)).notes

@@ -572,6 +572,8 @@ def _decode(
                 notes.append(f"{extent.trailing:,} bytes behind the picture's end in the file were not looked at.")
             if image.format == "JPEG2000":
                 image.info["icc_profile"] = upright.profile_of_jp2(content)
+            elif image.format == "PNG":
+                image.info["icc_profile"] = upright.profile_of_png(content)
             return upright.pixels(image, notes), tuple(notes), _MISSING if incomplete else ""
         except InputError:
             raise
@@ -760,7 +762,7 @@ def _opened(content: bytes | Path) -> Image.Image:
     from PIL import Image
 
     with _our_limit():
-        file = content if isinstance(content, Path) else io.BytesIO(_without_texts(content))
+        file = content if isinstance(content, Path) else io.BytesIO(_pixels_alone(content))
         return Image.open(file, formats=tuple(_DECODERS))
 
 
@@ -793,17 +795,20 @@ def _our_limit() -> Iterator[None]:
 
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_ASIDE = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
-def _without_texts(content: bytes) -> bytes:
-    """A PNG without its texts, which Pillow reads into memory and refuses a picture for; `provenance` reads them."""
+def _pixels_alone(content: bytes) -> bytes:
+    """A PNG without what Pillow reads into memory and refuses a picture for, where it is broken or there is much of it.
+
+    `provenance` reads the texts, `upright` the colour profile.
+    """
     if not content.startswith(_PNG):
         return content
     parts, at, kept = [], len(_PNG), 0  # `kept`: from where on nothing was cut out yet
     while at + 12 <= len(content):
         end = at + 12 + int.from_bytes(content[at : at + 4], "big")
-        if content[at + 4 : at + 8] in _TEXTS and end <= len(content):
+        if content[at + 4 : at + 8] in _ASIDE and end <= len(content):
             parts.append(content[kept:at])
             kept = end
         at = end

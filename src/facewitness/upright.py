@@ -6,9 +6,11 @@ Large pictures are converted in strips: at its peak, this takes little more than
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +151,30 @@ def profile_of_jp2(content: bytes) -> bytes | None:
     return None
 
 
+_MOST_PROFILE = 4_000_000  # bytes; of scanners and presses some have 3 million, and 16 are kept
+
+
+def profile_of_png(content: bytes) -> bytes | None:
+    """The colour profile of a PNG, unpacked as far as one is used; None where there is none.
+
+    One that cannot be unpacked is given as it lies there, so that it is said to be of no use.
+
+    Args:
+        content: The file's bytes.
+    """
+    at = 8
+    while at + 12 <= len(content) and (kind := content[at + 4 : at + 8]) != b"IDAT":
+        end = at + 12 + int.from_bytes(content[at : at + 4], "big")
+        if kind == b"iCCP":
+            chunk = content[at + 8 : end - 4]
+            with contextlib.suppress(zlib.error):
+                packed = chunk[chunk.find(b"\0") + 2 :]  # behind a name, a zero, and how it is packed
+                return zlib.decompressobj().decompress(packed, _MOST_PROFILE + 1) or chunk
+            return chunk or None
+        at = end
+    return None
+
+
 def _boxes(content: bytes) -> Iterator[tuple[bytes, int, int]]:
     """The boxes of a file or of a box: kind, where what is in it begins, and where it ends."""
     at = 0
@@ -171,7 +197,7 @@ def _to_srgb(image: Image.Image, notes: list[str]) -> Callable[[Image.Image], Im
     if not profile:
         return None
     mode = {"CMYK": "CMYK", "L": "L", "1": "L", "LA": "L"}.get(image.mode, "RGB")
-    conversion = _transform(bytes(profile), mode)
+    conversion = None if len(profile) > _MOST_PROFILE else _transform(bytes(profile), mode)
     if conversion is None:
         if mode != "CMYK":
             notes.append("The colour profile in the file cannot be used; colours are shown as they are stored.")
