@@ -621,7 +621,7 @@ def _findings(number: int, person: PersonReport) -> Element | None:
                 _e(
                     "td",
                     _meter(finding.strength),
-                    _e("span", measured_in_words(finding), class_="amount"),
+                    *(_e("span", part, class_="amount") for part in measured_in_words(finding).split("; ")),
                     class_="strength",
                 ),
                 _e("td", visible(finding.claim), class_="claim"),
