@@ -23,6 +23,7 @@ from safetensors.torch import save_file  # noqa: E402
 from facewitness import weights as shipped  # noqa: E402
 from facewitness.builders.pack import Pack, held_out, pack  # noqa: E402
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
+from facewitness.forge import routine  # noqa: E402
 from facewitness.models.compact import Compact, read_weights  # noqa: E402
 from facewitness.models.mids import SmallEncoders  # noqa: E402
 from facewitness.train import compact as recipe_file  # noqa: E402
@@ -361,6 +362,14 @@ def test_a_recipe_refuses_an_unknown_key_with_the_nearest_one(tmp_path):
     text = (Path(__file__).parents[1] / "runs/compact/recipe.toml").read_text()
     (tmp_path / "good.toml").write_text(text)
     assert recipe_file.Recipe.read(tmp_path / "good.toml").stage
+    for edits, told in {"txt = 2": "Did you mean 'text'", "text = -1": "at least 0, got -1 for text"}.items():
+        (tmp_path / "bad.toml").write_text(f"{text}\n[edits]\n{edits}\n")
+        with pytest.raises((UnknownName, InputError), match=told):
+            recipe_file.Recipe.read(tmp_path / "bad.toml")
+    never = "\n".join(f"{name} = 0" for name in routine.OPERATIONS)
+    (tmp_path / "bad.toml").write_text(f"{text}\n[edits]\n{never}\n")
+    with pytest.raises(InputError, match="one of them above 0"):
+        recipe_file.Recipe.read(tmp_path / "bad.toml")
     (tmp_path / "bad.toml").write_text("bakbone = 'x'\n" + text.replace("backbone", "# backbone"))
     with pytest.raises(UnknownName, match="Did you mean 'backbone'"):
         recipe_file.Recipe.read(tmp_path / "bad.toml")

@@ -496,6 +496,19 @@ def test_every_routine_edit_changes_something_and_says_what_it_covers(name: str)
             np.testing.assert_allclose(made.uncovered(forged), 1 - made.cover)
 
 
+def test_routine_edits_are_drawn_so_many_times_as_often() -> None:
+    leaf = plugins.get("forge", "routine")
+    pixels, _ = face(60, 60)
+
+    def text_and_median(operations: dict[str, float] | None) -> tuple[int, int]:
+        made = [leaf.edit(pixels, np.random.default_rng(s), operations=operations).record for s in range(150)]
+        drawn = [step["operation"] for record in made for step in record]
+        return drawn.count("text"), drawn.count("median")
+
+    text, median = text_and_median({"text": 8, "median": 0})
+    assert text > 3 * text_and_median(None)[0] and median == 0 < text_and_median({})[1]
+
+
 def test_a_routine_edit_that_does_not_exist_is_named() -> None:
     leaf = plugins.get("forge", "routine")
     pixels, _ = face(60, 60)

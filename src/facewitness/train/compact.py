@@ -133,6 +133,8 @@ class Recipe:
                 raise UnknownName("operation", name, routine.OPERATIONS)
             if times < 0:
                 raise InputError(f"edits in {path.name}: expected factors of at least 0, got {times} for {name}")
+        if recipe.edits and not any(recipe.edits.get(name, 1) for name in routine.OPERATIONS):
+            raise InputError(f"edits in {path.name}: expected one of them above 0, got 0 for every operation")
         if recipe.native and not (len(recipe.native) == 2 and 16 <= recipe.native[0] <= recipe.native[1]):
             raise InputError(
                 f"native in {path.name}: expected two sides in pixels, of at least 16, got {recipe.native}"
