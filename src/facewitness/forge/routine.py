@@ -59,7 +59,7 @@ def edit(
         pixels: RGB uint8 (H, W, 3).
         rng: The generator to draw from.
         place: The face, in pixels; text and stickers lie over parts of it. None for the whole picture.
-        operations: Names out of OPERATIONS to draw from; None for all. With numbers: all, these so many times as often.
+        operations: Names out of OPERATIONS to draw from; none for all. With numbers: all, these so many times as often.
         counts: Probabilities of a chain of 0, 1, 2 … different operations.
 
     Returns:
@@ -72,9 +72,9 @@ def edit(
         if name not in OPERATIONS:
             raise UnknownName("operation", name, OPERATIONS)
     times = operations if isinstance(operations, Mapping) else {}
-    names = list(OPERATIONS) if operations is None or times else list(operations)
+    names = list(operations) if operations and not times else list(OPERATIONS)
     shares = np.array([OPERATIONS[name][0] * times.get(name, 1.0) for name in names])
-    count = min(int(rng.choice(len(counts), p=np.asarray(counts) / sum(counts))), len(names))
+    count = min(int(rng.choice(len(counts), p=np.asarray(counts) / sum(counts))), np.count_nonzero(shares))
     cover: NDArray[np.float32] | None = None
     record = []
     box = place or (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
