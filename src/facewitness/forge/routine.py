@@ -74,7 +74,7 @@ def edit(
     times = operations if isinstance(operations, Mapping) else {}
     names = list(operations) if operations and not times else list(OPERATIONS)
     shares = np.array([OPERATIONS[name][0] * times.get(name, 1.0) for name in names])
-    count = min(int(rng.choice(len(counts), p=np.asarray(counts) / sum(counts))), np.count_nonzero(shares))
+    count = min(int(rng.choice(len(counts), p=np.asarray(counts) / sum(counts))), int((shares > 0).sum()))
     cover: NDArray[np.float32] | None = None
     record = []
     box = place or (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
