@@ -263,6 +263,28 @@ def test_headers_that_never_end_are_not_waited_for(here, monkeypatch):
             pass
 
 
+def test_connections_that_say_nothing_give_way_to_those_that_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 20)
+    with serving(tmp_path) as running, contextlib.ExitStack() as silent:
+        for number in range(60):
+            connection = silent.enter_context(running.connect())
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nX: "[: number % 9])
+        began = time.monotonic()
+        for _ in range(5):
+            assert httpx2.get(f"http://127.0.0.1:{running.port}/healthz", timeout=10, **PLAIN).status_code == 200
+        assert time.monotonic() - began < server.HEADER_TIME / 2, "none of them was waited for"
+
+
+def test_there_are_fewer_connections_than_the_system_gives_files(monkeypatch):
+    resource = pytest.importorskip("resource")
+    kept = []
+    for limits, most in (((1024, 4096), 1_000), ((1024, 1024), 284), ((64, 64), 16), ((9_999, 9_999), 1_000)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limits=limits: limits)
+        monkeypatch.setattr(resource, "setrlimit", lambda _, pair: kept.append(pair))
+        assert server._most_connections() == most
+    assert kept == [(1_740, 4_096), (1_024, 1_024), (64, 64)]
+
+
 def test_tricks_with_paths_find_nothing(here):
     for path in (
         "/v1/analyses/..%2f..%2fserve.lock",

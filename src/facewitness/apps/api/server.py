@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from typing import Any
@@ -15,17 +16,34 @@ from facewitness.errors import InputError
 
 HEADER_TIME = 15.0  # seconds in which the headers of a request have to come
 MOST_CONNECTIONS = 1_000
+_BUSY = 100  # connections above, of requests under way, that are told with 503; what is above these is cut
+_AT_ONCE = 128  # that are accepted before the first of them is looked at
+_OTHER_FILES = 640  # database, uploads, pipes to workers, and connections that are not looked at yet, or not closed
 _GRACE = 10  # seconds for answers that are being given when the server is asked to end
 
 
 class Patient(H11Protocol):
-    """HTTP/1.1 from a client that may not take for ever over its headers."""
+    """HTTP/1.1 from a client that may not take for ever over its headers, and gives way to others till they come."""
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for the first request."""
+        """Begin to wait for the first request; where there are too many, the one that waits longest is cut."""
         super().connection_made(transport)
         self._timer: asyncio.TimerHandle | None = None
+        self._since = self.loop.time()
         self._watch()
+        most = self.limit_concurrency or MOST_CONNECTIONS
+        if len(self.connections) >= most:
+            waiting = (one for one in self.connections if isinstance(one, Patient) and one.waits() and one is not self)
+            longest = min(waiting, key=lambda one: one._since, default=None)
+            if longest is not None:
+                self.connections.discard(longest)
+                longest.transport.abort()
+            elif len(self.connections) > most + _BUSY:
+                transport.abort()
+
+    def waits(self) -> bool:
+        """Whether no request of it is under way."""
+        return self.cycle is None or bool(self.cycle.response_complete)
 
     def data_received(self, data: bytes) -> None:
         """Wait no more once a request has begun; wait again where a part of one has come."""
@@ -39,7 +57,7 @@ class Patient(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        under_way = self.cycle is not None and not self.cycle.response_complete
+        under_way = not self.waits()
         if under_way and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -48,8 +66,28 @@ class Patient(H11Protocol):
 
     def _give_up(self) -> None:
         self._timer = None
-        if self.cycle is None or self.cycle.response_complete:
+        if self.waits():
             self.transport.close()
+
+
+def _most_connections() -> int:
+    """How many connections there may be: asyncio accepts in a circle, and logs each turn, where files are used up.
+
+    The system's limit is raised first, as far as it lets itself be raised.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return MOST_CONNECTIONS
+    wanted = MOST_CONNECTIONS + _BUSY + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return MOST_CONNECTIONS
+    raised = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+        soft = raised
+    return max(16, min(MOST_CONNECTIONS, soft - _BUSY - _OTHER_FILES))
 
 
 def is_loopback(host: str) -> bool:
@@ -93,7 +131,8 @@ def made(app: FastAPI) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MOST_CONNECTIONS,
+        backlog=_AT_ONCE,
+        limit_concurrency=_most_connections(),
         timeout_keep_alive=15,
         h11_max_incomplete_event_size=64_000,
         timeout_graceful_shutdown=_GRACE,
