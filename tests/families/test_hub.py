@@ -123,6 +123,36 @@ def test_an_onnx_files_outputs_are_named_by_the_config_beside_it(tmp_path):
         hub.load(path)
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"0": "real", "00": "fake"}, {"0": "real", "2": "fake"}, {"1": "real", "2": "fake"}, {"²": "fake", "0": "real"},
+        {"9" * 5_000: "fake", "0": "real"}, {"0": "a" * 90_000, "1": "b" * 90_000}, {"0": 5, "1": None}, ["real", "fake"],
+    ],
+)  # fmt: skip
+def test_labels_that_do_not_tell_which_output_is_which_are_none(tmp_path, named):
+    path = onnx_file(tmp_path / "m.onnx", [1, 3, 64, 64], 2)
+    (tmp_path / "config.json").write_text(json.dumps({"id2label": named}))
+    with pytest.raises(InputError, match="do not tell which means fake") as caught:
+        hub.load(path)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "[1e400, 0, 0]", f"[{'9' * 400}, 0, 0]", "[NaN, 0.5, 0.5]", "[0.5, 0.5]", '"0.5"', "[true, true, true]",
+        "[1e308, 0, 0]", "0.5", "{}", "[[0.5], [0.5], [0.5]]",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["image_mean", "image_std"])
+def test_absurd_numbers_beside_an_onnx_file_are_a_sentence(tmp_path, name, values):
+    path = onnx_file(tmp_path / "m.onnx", [1, 3, 64, 64], 2)
+    (tmp_path / "preprocessor_config.json").write_text(f'{{"{name}": {values}}}')
+    with pytest.raises(WeightsError, match=f"expected {name} as 3 numbers of"):
+        hub.load(path, fake=1)
+
+
 SMALL = np.full((3, 1), 1e-3)  # a line that answers in [0, 1], once 0.5 is added, whatever noise it is shown
 
 

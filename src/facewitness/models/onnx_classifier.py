@@ -84,8 +84,7 @@ class OnnxClassifier:
             ) from error
         self._path, self.sha256 = path, {path.name: hashlib.sha256(content).hexdigest()}
         self._read_input()
-        wanted = _json(path.with_name("preprocessor_config.json"))
-        self._mean, self._std = _norm(wanted) or NORMS[norm]
+        self._mean, self._std = _norm(path.with_name("preprocessor_config.json")) or NORMS[norm]
         self.labels = _labels(_json(path.with_name("config.json")))
         values = self._probe()
         self.outputs, self.shares = values.shape[1], self._are_shares(values, outputs, whole)
@@ -227,24 +226,38 @@ def _json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _norm(settings: Mapping[str, Any]) -> tuple[Sequence[float], Sequence[float]] | None:
+def _norm(file: Path) -> tuple[Sequence[float], Sequence[float]] | None:
+    """Mean and deviation by the file beside a network; None where it names none."""
+    settings = _json(file)
     if settings.get("do_normalize") is False:
         return NORMS["unit"] if settings.get("do_rescale", True) else NORMS["bytes"]
-    mean, std = (_three(settings.get(name)) for name in ("image_mean", "image_std"))
-    return (mean, std) if mean and std and min(std) > 0 else None
+    mean, std = (_three(settings, name, file) for name in ("image_mean", "image_std"))
+    return (mean, std) if mean and std else None
 
 
-def _three(value: object) -> tuple[float, ...]:
-    """Three numbers; none where it is anything else."""
-    numbers = isinstance(value, list) and len(value) == 3 and all(isinstance(one, int | float) for one in value)
-    return tuple(float(one) for one in value) if numbers and isinstance(value, list) else ()
+def _three(settings: Mapping[str, Any], name: str, file: Path) -> tuple[float, ...]:
+    """Three numbers that may be such a value; none where the file has none. Raises WeightsError for anything else."""
+    value = settings.get(name)
+    if value is None:
+        return ()
+    least = 1e-6 if name == "image_std" else -1e6
+    if (
+        not isinstance(value, list)
+        or len(value) != 3
+        or not all(isinstance(one, int | float) and type(one) is not bool and least <= one <= 1e6 for one in value)
+    ):
+        raise WeightsError(
+            f"'{file}': expected {name} as 3 numbers of {least:g} to 1e+06, got {json.dumps(value)[:80]}. Copy it "
+            "again from where the network came."
+        )
+    return tuple(float(one) for one in value)
 
 
 def _labels(settings: Mapping[str, Any]) -> tuple[str, ...]:
     named = settings.get("id2label")
-    if not isinstance(named, dict) or not all(str(key).isdecimal() for key in named):
-        return ()
-    return tuple(str(named[key]) for key in sorted(named, key=int))
+    if not isinstance(named, dict) or named.keys() != {str(number) for number in range(len(named))}:
+        return ()  # a number twice, or one left out: which output is which is not told
+    return tuple(str(named[str(number)]) for number in range(len(named)))
 
 
 def _first(error: BaseException) -> str:

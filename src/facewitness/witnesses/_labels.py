@@ -40,7 +40,7 @@ def fake_index(labels: Sequence[str], given: int | None, name: str) -> int:
     Raises:
         InputError: another number of labels than one or two, or names that do not tell.
     """
-    listed = ", ".join(repr(label) for label in labels[:6]) or "none"
+    listed = ", ".join(repr(label[:40]) for label in labels[:6]) or "none"
     if len(labels) not in (1, 2):
         raise InputError(f"'{name}' has {len(labels)} labels ({listed}); expected real and fake. Name another model.")
     if given not in (None, 0, 1):
