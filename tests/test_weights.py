@@ -81,6 +81,28 @@ def test_formats_that_may_run_code_and_paths_are_refused(models: Path, name: str
     assert ".onnx" in message
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (f"\ufeff{DIGEST}  own.onnx\r\n".encode(), ""),
+        (f"{DIGEST.upper()}  own.onnx\n{DIGEST}  own.onnx".encode(), ""),
+        (f"{'0' * 64}  own.onnx\n{DIGEST}  own.onnx\n".encode(), "one line for own.onnx, got 2 with other hashes"),
+        (f"{'0' * 64}  own.onnx\n".encode(), "Copy it again, or mend its line in"),
+        (b"", "Nothing vouches"),
+        (b"\xff\xfe\0\xde" * 9, "got what is none"),
+        (b" " * 1_000_001, "got what is none"),
+    ],
+)
+def test_a_list_that_vouches_is_read_or_is_a_sentence(models: Path, content: bytes, sentence: str):
+    (models / "own.onnx").write_bytes(CONTENT)
+    (models / "SHA256SUMS").write_bytes(content)
+    if not sentence:
+        assert weights.find("own.onnx").sha256 == DIGEST
+        return
+    with pytest.raises(WeightsError, match=sentence):
+        weights.find("own.onnx")
+
+
 def test_unknown_weights_say_where_they_were_looked_for(models: Path):
     message = refusal("own.onnx")
     assert str(models) in message

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from facewitness.errors import WeightsError
-from facewitness.files import MOST_WEIGHTS, at_home, each_once, folder_of_ours, read_bounded, write_whole
+from facewitness.files import MOST_WEIGHTS, at_home, each_once, folder_of_ours, read_bounded, read_text, write_whole
 
 T = TypeVar("T")
 _MOST_FITTED = 1_000_000  # bytes of numbers that were fitted for a network
@@ -94,7 +94,8 @@ def find(name: str) -> Weights:
     for folder in _folders():
         path = folder / name
         if path.is_file():
-            return _checked(path, _expected(name, folder))
+            mend = "Delete it" if name in SOURCES else f"Copy it again, or mend its line in '{folder / LISTING}',"
+            return _checked(path, _expected(name, folder), f"{mend} and try again.")
     cached = cache() / name
     source = SOURCES.get(name)
     if source is None:
@@ -328,22 +329,33 @@ def _expected(name: str, folder: Path) -> str:
     if name in SOURCES:
         return SOURCES[name].sha256
     listing = folder / LISTING
-    lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
-    for line in lines:
-        digest, _, listed = line.partition(" ")
-        if listed.strip().lstrip("*") == name:
-            return digest.lower()
+    try:
+        text = read_text(listing, _MOST_FITTED) if listing.is_file() else ""
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise WeightsError(
+            f"'{listing}': expected a list that sha256sum wrote, got what is none ({why}). Write it again."
+        ) from error
+    listed = (line.partition(" ") for line in text.removeprefix("\ufeff").splitlines())
+    digests = {digest.lower() for digest, _, file in listed if file.strip().lstrip("*") == name}
+    if len(digests) > 1:
+        raise WeightsError(
+            f"'{listing}': expected one line for {name}, got {len(digests)} with other hashes. Take out those that are "
+            "old."
+        )
+    if digests:
+        return digests.pop()
     raise WeightsError(
         f"Nothing vouches for '{folder / name}': expected a line for it in '{listing}'. If you trust the file, write "
         f"the line with: cd '{folder}' && sha256sum {name} >> {LISTING}"
     )
 
 
-def _checked(path: Path, expected: str) -> Weights:
+def _checked(path: Path, expected: str, mend: str = "Delete it and try again.") -> Weights:
     came = _sha256(path)
     if came != expected:
         raise WeightsError(
-            f"'{path}' is not the file it should be: expected SHA-256 {expected}, got {came}. Delete it and try again."
+            f"'{path}' is not the file it should be: expected SHA-256 {expected:.80}, got {came}. {mend}"
         )
     return Weights(path, came)
 

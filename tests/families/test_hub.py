@@ -126,8 +126,9 @@ def test_an_onnx_files_outputs_are_named_by_the_config_beside_it(tmp_path):
 @pytest.mark.parametrize(
     "named",
     [
-        {"0": "real", "00": "fake"}, {"0": "real", "2": "fake"}, {"1": "real", "2": "fake"}, {"²": "fake", "0": "real"},
-        {"9" * 5_000: "fake", "0": "real"}, {"0": "a" * 90_000, "1": "b" * 90_000}, {"0": 5, "1": None}, ["real", "fake"],
+        {"0": "real", "00": "fake"}, {"0": "real", "2": "fake"}, {"1": "real", "2": "fake"},
+        {"²": "fake", "0": "real"}, {"9" * 5_000: "fake", "0": "real"}, {"0": "a" * 90_000, "1": "b" * 90_000},
+        {"0": 5, "1": None}, ["real", "fake"],
     ],
 )  # fmt: skip
 def test_labels_that_do_not_tell_which_output_is_which_are_none(tmp_path, named):
@@ -381,6 +382,16 @@ def test_a_classifier_of_the_hub_by_its_labels(torch, tmp_path):
         hub.load(saved("LABEL_0", "LABEL_1"))
     with pytest.raises(InputError, match="has 3 labels"):
         hub.load(saved("a", "real", "fake"))
+    for file, changed, sentence in (
+        ("config.json", {"id2label": {"0": "real", "2": "fake"}, "label2id": {}}, "do not tell which means fake"),
+        ("preprocessor_config.json", {"size": {"height": 10**6, "width": 10**6}}, "expected pictures of 1 to 4,096 px"),
+        ("preprocessor_config.json", {"size": {"height": -5, "width": 64}}, "expected pictures of 1 to 4,096 px"),
+        ("preprocessor_config.json", {"image_mean": "x"}, "cannot make a picture ready"),
+    ):
+        odd = Path(saved("real", "fake"))
+        (odd / file).write_text(json.dumps({**json.loads((odd / file).read_text()), **changed}))
+        with pytest.raises((InputError, WeightsError), match=sentence):
+            score(hub.load(str(odd)))
     headless = Path(saved("fake", "real"))
     from safetensors.torch import load_file, save_file
 

@@ -23,6 +23,8 @@ from facewitness.errors import WeightsError
 from facewitness.files import MOST_WEIGHTS, read_bounded, read_json
 from facewitness.models import _hub, commfor, gend  # the last two make torchvision importable for transformers
 
+_MOST_SIDE = 4_096  # pixels that a model may ask for; published ones take up to 1,024
+
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
@@ -132,10 +134,25 @@ def _transformers(folder: Path, name: str, device: torch.device) -> Classifier:
         )
     network.eval().to(device)
     named = network.config.id2label
-    labels = tuple(str(named[index]) for index in sorted(named))
+    told = sorted(named) == [*range(len(named))]  # else one is left out: which output is which is not told
+    labels = tuple(str(named[index]) if told else f"output {index}" for index in sorted(named))
+
+    for asked in (getattr(processor, "size", None), getattr(processor, "crop_size", None)):
+        sides = [side for key, side in dict(asked or {}).items() if side is not None and "pixels" not in key]
+        if not all(isinstance(side, int) and 1 <= side <= _MOST_SIDE for side in sides):
+            raise WeightsError(
+                f"'{name}': expected pictures of 1 to {_MOST_SIDE:,} px in preprocessor_config.json, got "
+                f"{', '.join(map(str, sides)):.80}. Copy it again from where the model came."
+            )
 
     def logits(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        ready = processor(images=Image.fromarray(pixels), return_tensors="pt")["pixel_values"]
+        try:
+            ready = processor(images=Image.fromarray(pixels), return_tensors="pt")["pixel_values"]
+        except Exception as error:  # over settings that it took without a look
+            raise WeightsError(
+                f"'{name}' cannot make a picture ready ({_hub.first(error)}). Copy its preprocessor_config.json again "
+                "from where the model came."
+            ) from error
         with torch.inference_mode():
             return network(ready.to(device)).logits[0].double().cpu().numpy()
 
