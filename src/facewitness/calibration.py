@@ -12,13 +12,15 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
 from pathlib import Path
+from types import NoneType
 from typing import Any, ClassVar, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facewitness.errors import InputError, UnknownName
+from facewitness.errors import InputError, UnknownName, came, expect, in_a_sentence
 from facewitness.files import each_once, read_bounded
 from facewitness.types import KINDS, Label
 
@@ -72,6 +74,7 @@ class Calibration:
     kinds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     against: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         numbers = (self.slope, self.offset, *self.knots, *self.low, *self.high, self.real_below, self.fake_above)
         if not all(math.isfinite(number) for number in numbers):
@@ -141,13 +144,22 @@ class Calibration:
         Raises:
             InputError: NaN, scores outside [0, 1], other labels, unequal lengths, a missing class or one group.
         """
+        shares = {"genuine_called_fake": genuine_called_fake, "fakes_called_real": fakes_called_real}
+        for name, share in {**shares, "confidence": confidence}.items():
+            expect(f"Calibration.fit: {name}", share, Real, "a share between 0 and 1")
+            if not 0 < share < 1:
+                raise InputError(f"Calibration.fit: {name}: expected a share between 0 and 1, got {came(share)}.")
+        for name, number, least in (("resamples", resamples, 1), ("seed", seed, 0)):
+            expect(f"Calibration.fit: {name}", number, Integral, "a whole number")
+            if not least <= number < 1 << 32:
+                raise InputError(f"Calibration.fit: {name}: expected {least} to {(1 << 32) - 1}, got {came(number)}.")
         x = logit(_checked_scores(scores))
-        y = np.asarray(labels).astype(np.float64)
+        y = _numbers("labels", labels)
         if y.shape != x.shape or not np.isin(y, (0.0, 1.0)).all():
             raise InputError(f"Calibration.fit: expected {x.size} labels, each 0 (genuine) or 1 (fake)")
         names, group = np.unique(np.asarray(groups).astype(str), return_inverse=True)
         source = np.full(x.size, "all") if sources is None else np.asarray(sources).astype(str)
-        w = np.ones(x.size) if weights is None else np.asarray(weights, dtype=np.float64)
+        w = np.ones(x.size) if weights is None else _numbers("weights", weights)
         if not group.shape == source.shape == w.shape == x.shape:
             raise InputError(f"Calibration.fit: expected {x.size} groups, sources and weights, one a row")
         if not (np.isfinite(w).all() and (w >= 0).all()):
@@ -227,6 +239,7 @@ class Calibration:
         Raises:
             InputError: NaN, or a score outside [0, 1].
         """
+        expect("Calibration.apply: kind", kind, (str, NoneType), "a kind of forgery in words or None")
         x = logit(_checked_scores([score]))
         line = self.kinds.get(kind or "", {"slope": self.slope, "offset": self.offset})
         p = float(sigmoid(line["slope"] * x + line["offset"])[0])
@@ -242,6 +255,7 @@ class Calibration:
         Args:
             p: A calibrated probability, in [0, 1].
         """
+        expect("Calibration.label", p, Real, "a probability")
         return decide(p, self.real_below, self.fake_above)
 
     def overall(self) -> dict[str, Any]:
@@ -284,14 +298,15 @@ class Calibration:
         Raises:
             InputError: Where a part is missing, unknown or out of range.
         """
+        expect("Calibration.from_json", value, Mapping, "a mapping as to_json gives it")
         names = [f.name for f in fields(cls)]
-        wrong = sorted((set(names) ^ set(value)) - set(_OPTIONAL)) if isinstance(value, Mapping) else names
+        wrong = sorted(map(str, (set(names) ^ set(value)) - set(_OPTIONAL)))
         if wrong:
             raise InputError(f"Calibration: expected exactly {', '.join(names)}; {', '.join(wrong)} missing or unknown")
         try:
             parts: dict[str, Any] = {k: tuple(map(float, v)) if isinstance(v, list) else v for k, v in value.items()}
             return cls(**parts)
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise InputError(f"Calibration: {error}") from error
 
 
@@ -324,6 +339,7 @@ class Profile:
         Raises:
             InputError: The file is missing, broken, or of another kind or version.
         """
+        expect("profile", path, (str, os.PathLike), "the path of a file made by facewitness calibrate")
         path = Path(path)
         try:
             content = read_bounded(path, MAX_BYTES)
@@ -393,7 +409,7 @@ def _widened(
 
     The two spreads are independent, so their squares add up, in log-odds of the probability.
     """
-    pairs = np.asarray(moved, np.float64)
+    pairs = _numbers("moved", moved)
     if pairs.ndim != 2 or pairs.shape[1] != 2 or len(pairs) < 20:
         raise InputError(f"Calibration.fit: expected at least 20 pairs of scores (k, 2) as moved, got {pairs.shape}")
     before, after = (logit(_checked_scores(column)) for column in pairs.T)
@@ -410,8 +426,16 @@ def _widened(
     return np.minimum.accumulate(lower[::-1])[::-1], np.maximum.accumulate(upper)
 
 
+def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Values as float64; raises InputError where they are no numbers."""
+    try:
+        return np.asarray(values).astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"Calibration: expected {name} as numbers, got {came(values)}.") from error
+
+
 def _checked_scores(scores: ArrayLike) -> NDArray[np.float64]:
-    s = np.asarray(scores, dtype=np.float64)
+    s = _numbers("scores", scores)
     if s.ndim != 1 or s.size == 0:
         raise InputError(f"Expected scores (n,) with n of at least 1, got shape {s.shape}")
     if not (np.isfinite(s).all() and s.min() >= 0.0 and s.max() <= 1.0):

@@ -22,9 +22,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,7 +46,7 @@ from facewitness import (
     where,
 )
 from facewitness.answers import Answer, counted, covers, in_words, lower, of_parts, regions_of, titled
-from facewitness.errors import BackendError, FacewitnessError, InputError, UnknownName
+from facewitness.errors import BackendError, FacewitnessError, InputError, UnknownName, came, expect
 from facewitness.explain import NO_PROOF
 from facewitness.formats import argument, cases, fits, why_it_won
 from facewitness.phrases import (
@@ -262,6 +263,11 @@ class Dialogue:
     ):
         if not isinstance(report, Report):
             raise InputError(f"Dialogue: expected a Report, as analyze() gives it, got {type(report).__name__}")
+        able = any(callable(getattr(backend, verb, None)) for verb in ("ask", "stream"))
+        if backend is not None and not able:
+            raise InputError(f"Dialogue: expected a backend with ask(messages), or None, got {came(backend)}.")
+        expect("Dialogue: clip", clip, (Clip, NoneType), "a Clip or None", "Analyzer.analysis gives it.")
+        expect("Dialogue: witnesses", witnesses, Iterable, "a list of witnesses", "Analyzer.witnesses holds some.")
         self.report, self.backend, self.clip = report, backend, clip
         self.witness: Answering | None = next((w for w in witnesses if can_answer(w)), None)
         self.turns: list[tuple[str, Answer]] = []
@@ -285,12 +291,19 @@ class Dialogue:
 
         Args:
             memory: As `memory` gave it.
+
+        Raises:
+            InputError: It is something else.
         """
-        self.face, self._chosen = int(memory["face"]), bool(memory["chosen"])
-        self._spoken_of = tuple(name for name in memory["spoken_of"] if name in regions.REGIONS)
-        self._asked_back = str(memory.get("asked_back", ""))
-        moment = memory.get("moment")
-        self._moment = None if moment is None else (float(moment[0]), float(moment[1]))
+        try:
+            face, chosen = int(memory["face"]), bool(memory["chosen"])
+            spoken_of = tuple(name for name in memory["spoken_of"] if name in regions.REGIONS)
+            asked_back, moment = str(memory.get("asked_back", "")), memory.get("moment")
+            moment = None if moment is None else (float(moment[0]), float(moment[1]))
+        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
+            raise InputError(f"Dialogue.recall: expected what `memory` gave, got {came(memory)} ({error}).") from error
+        self.face, self._chosen, self._spoken_of = face, chosen, spoken_of
+        self._asked_back, self._moment = asked_back, moment
 
     def ask(self, question: str | Question, hear: Hear | None = None) -> Answer:
         """The answer to one question.
@@ -304,6 +317,8 @@ class Dialogue:
         Raises:
             InputError: an empty question, or one that is too long.
         """
+        if hear is not None and not callable(hear):
+            raise InputError(f"Dialogue.ask: expected hear to be a function or None, got {came(hear)}.")
         places = _distinct(question.places) if isinstance(question, Question) else ()
         question = questions.asked(question.text if isinstance(question, Question) else question)
         before = self.memory
@@ -1542,7 +1557,9 @@ def _from_to(box: Box) -> str:
 def _distinct(places: Sequence[Place]) -> tuple[Place, ...]:
     """Places without those that were pointed at before."""
     distinct: dict[tuple[Any, ...], Place] = {}
+    expect("Question.places", places, Sequence, "a list of Places")
     for place in places:
+        expect("Question.places", place, Place, "Places", "facewitness.Place makes one.")
         marks = None if place.mask is None else id(place.mask)
         distinct.setdefault((place.at, place.region, place.box, marks), place)
     return tuple(distinct.values())

@@ -17,9 +17,10 @@ Each message says what was expected, what came, and what to do next.
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 # A sentence that ends in a command, or in a place, ends there: people copy it
@@ -72,16 +73,18 @@ class UnknownName(FacewitnessError, KeyError):
 
     def __init__(self, what: str, name: str, known: Iterable[str], listed: str = ""):
         self.what, self.name, self.known, self.listed = what, name, tuple(sorted(known)), listed
-        near = difflib.get_close_matches(name, self.known, n=1)
-        near = near or [each for each in self.known if each.startswith(_FORMERLY.get(name, " "))]
+        words = name if isinstance(name, str) else came(name)  # from Python it may be anything
+        shown = repr(name) if isinstance(name, str) else words
+        near = difflib.get_close_matches(words, self.known, n=1)
+        near = near or [each for each in self.known if each.startswith(_FORMERLY.get(words, " "))]
         hint = f" Did you mean '{near[0]}'?" if near else ""
         if listed:
-            few = difflib.get_close_matches(name, self.known, n=5, cutoff=0.4)
+            few = difflib.get_close_matches(words, self.known, n=5, cutoff=0.4)
             nearest = f" Nearest: {', '.join(few)}." if few else ""
-            super().__init__(f"Unknown {what} {name!r}.{hint}{nearest} All {len(self.known)} are in {listed}.")
+            super().__init__(f"Unknown {what} {shown}.{hint}{nearest} All {len(self.known)} are in {listed}.")
             return
         listing = ", ".join(self.known) or "none"
-        super().__init__(f"Unknown {what} {name!r}.{hint} Known: {listing}.")
+        super().__init__(f"Unknown {what} {shown}.{hint} Known: {listing}.")
 
     def __reduce__(
         self,
@@ -132,3 +135,56 @@ def renamed(leaf: str, old: str, given: Any, new: str, value: Any) -> Any:
         FutureWarning, stacklevel=3,
     )  # fmt: skip
     return given
+
+
+def expect(where: str, value: Any, kinds: type | tuple[type, ...], expected: str, mend: str = "") -> None:
+    """Refuse an argument of another type in a sentence, before Python does in a traceback.
+
+    Args:
+        where: Whose argument it is, such as "Analyzer.limits".
+        value: What came.
+        kinds: What it may be an instance of; True and False are no numbers, and have to be among them.
+        expected: These kinds in words.
+        mend: A sentence that says what to do.
+
+    Raises:
+        InputError: It is none of them.
+    """
+    kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise InputError(f"{where}: expected {expected}, got {came(value)}.{mend and ' '}{mend}")
+
+
+def came(value: object) -> str:
+    """A value in a message: on one line and not too long.
+
+    Args:
+        value: Anything.
+    """
+    try:
+        return "".join(c for c in repr(value).split("\n")[0] if c.isprintable())[:80]
+    except Exception:  # a stranger's object, or a number of thousands of digits
+        return f"a value of type {type(value).__name__}"
+
+
+def in_a_sentence(check: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A dataclass's `__post_init__` that tells a field of another type in a sentence.
+
+    Args:
+        check: The method. What it raises on purpose is raised; anything else means that a field has another type.
+    """
+
+    @functools.wraps(check)
+    def checked(self: Any) -> None:
+        try:
+            check(self)
+        except FacewitnessError:
+            raise
+        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
+            fields = ", ".join(f"{name} {type(getattr(self, name)).__name__}" for name in self.__dataclass_fields__)
+            raise InputError(
+                f"{type(self).__name__}: expected fields of the types that its annotations name, got {fields} "
+                f"({error}). Give the one of another type as annotated."
+            ) from error
+
+    return checked

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
 from facewitness.calibration import EDGE, Calibration, decide, logit, sigmoid
-from facewitness.errors import InputError
+from facewitness.errors import InputError, expect
 from facewitness.overtime import Stretch, mean_interval, share, stretches
 from facewitness.phrases import apart, listed, percent, someone
 from facewitness.types import Cause, Label, Moment, Quality, Testimony, Track, Verdict
@@ -55,6 +56,8 @@ class Limits:
     steepness: float = 5.0
 
     def __post_init__(self) -> None:
+        for name in ("doubtful", "unusable", "steepness"):
+            expect(f"Limits.{name}", getattr(self, name), Real, "a number")
         if not self.steepness >= 0.0:
             raise InputError(f"Limits: expected a steepness of at least 0, got {self.steepness}")
         if not 0.0 <= self.unusable <= self.doubtful <= 1.0:

@@ -25,6 +25,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,11 +42,13 @@ from facewitness.errors import (
     UnknownName,
     UnreadableMedia,
     WeightsError,
+    came,
     ended,
+    expect,
 )
 from facewitness.explain import explain
 from facewitness.files import sha256, write_whole
-from facewitness.film import Film
+from facewitness.film import Film, Sampling
 from facewitness.judge import Limits, judge, judge_file, thresholds, timeline
 from facewitness.people import reading_order
 from facewitness.types import Analysis, Clip, Face, Frame, PersonReport, Problem, Report, Testimony, Track, Verdict
@@ -133,23 +136,26 @@ class Analyzer:
         reading: Mapping[str, Any] | None = None,
         profile: str | PathLike[str] | None = None,
     ):
-        options = options or {}
-        if isinstance(witnesses, str) or not witnesses:
-            raise InputError(f"Analyzer: expected a list of at least one witness, got {witnesses!r}")
+        options = {} if options is None else options
+        listed = isinstance(witnesses, Iterable) and not isinstance(witnesses, str | bytes | Mapping)
+        asked = tuple(witnesses) if listed else ()
+        if not asked:
+            raise InputError(
+                f"Analyzer: expected a list of at least one witness, got {came(witnesses)}. Say ['compact']."
+            )
+        witnesses = asked
         names = [part for part in (finder, *witnesses) if isinstance(part, str)]
         if not isinstance(options, Mapping) or not all(isinstance(given, Mapping) for given in options.values()):
-            raise InputError(f"Analyzer: expected options as {{part: {{option: value}}}}, got {options!r:.80}")
-        known = sorted(inspect.signature(media.read).parameters.keys() - {"source", "name"})
-        for name in reading or {}:
-            if name not in known:
-                raise UnknownName("word of reading", name, known)
+            raise InputError(f"Analyzer: expected options as {{part: {{option: value}}}}, got {came(options)}")
+        reading = _reading("Analyzer.reading", reading)
+        expect("Analyzer.limits", limits, (Limits, NoneType), "Limits or None", "Say facewitness.Limits(doubtful=…).")
         for name in options:
             if name not in names:
                 raise UnknownName("part to give options to", name, names)
         self.finder: Finder = _loaded("finders", finder, options)
         self.witnesses: tuple[Witness, ...] = tuple(_loaded("witnesses", witness, options) for witness in witnesses)
         self.limits = limits or Limits()
-        self.reading = dict(reading or {})
+        self.reading = reading
         if len({witness.name for witness in self.witnesses}) < len(self.witnesses):
             raise InputError(f"Analyzer: expected witnesses of different names, got {[w.name for w in self.witnesses]}")
         self.profile = None if profile is None else Profile.read(profile)
@@ -193,9 +199,13 @@ class Analyzer:
             WeightsError, MissingExtra: a part that is loaded with its first picture cannot be had. Everything else
                 that goes wrong is in the report.
         """
+        expect("Analyzer.analysis: name", name, (str, NoneType), "a name in words or None")
+        if tell is not None and not callable(tell):
+            raise InputError(f"Analyzer.analysis: expected tell to be a function or None, got {came(tell)}.")
+        reading = _reading("Analyzer.analysis: reading", reading)
         name = media.without_secrets(source_name(source) if name is None else name)
         with self._one_at_a_time:
-            return self._analysis(source, name, {**self.reading, **(reading or {})}, tell or _tell_nobody)
+            return self._analysis(source, name, {**self.reading, **reading}, tell or _tell_nobody)
 
     def _analysis(self, source: Source, name: str, reading: Mapping[str, Any], tell: Tell) -> Analysis:
         step, clip = "read", None
@@ -305,11 +315,11 @@ class Analyzer:
                 clip.bursts(max(getattr(witness, "burst", 1) for witness in self.witnesses))
             people = tuple(follow(clip))
             if odd := [person for person in people if not isinstance(person, Track)]:
-                raise InputError(f"Expected Tracks, got {_shown(odd[0])}.")
+                raise InputError(f"Expected Tracks, got {came(odd[0])}.")
             return people
         faces = self.finder.find(clip.frame)
         if not isinstance(faces, Sequence) or not all(isinstance(face, Face) for face in faces):
-            raise InputError(f"Expected a tuple of Faces, got {_shown(faces)}.")
+            raise InputError(f"Expected a tuple of Faces, got {came(faces)}.")
         order = reading_order([face.box for face in faces])
         return tuple(Track(person, (surface.seen(faces[i], clip.frame.pixels),)) for person, i in enumerate(order))
 
@@ -443,6 +453,29 @@ def _in_the_picture(tracks: Sequence[Track], clip: Clip) -> None:
             )
 
 
+def _reading(where: str, reading: Any) -> dict[str, Any]:
+    """Words of `media.read`, of which each has its type; those of a film's sampling, too.
+
+    Raises:
+        InputError: One has another type.
+        UnknownName: There is no such word.
+    """
+    expect(where, reading, (Mapping, NoneType), "a mapping of words to values, such as {'max_pixels': 1_000_000}")
+    words = dict(reading or {})
+    known = sorted(inspect.signature(media.read).parameters.keys() - {"source", "name"})
+    for name in words:
+        if name not in known:
+            raise UnknownName("word of reading", name, known)
+    plugins.check(where, media.read, words)
+    sampling = words.get("sampling")
+    expect(f"{where}.sampling", sampling, (Mapping, NoneType), "a mapping such as {'frames': 16}, or None")
+    for name in sampling or {}:
+        if name not in (options := inspect.signature(Sampling).parameters):
+            raise UnknownName("option of sampling", name, options)
+    plugins.check(f"{where}.sampling", Sampling, sampling or {})
+    return words
+
+
 def _tell_nobody(step: str, done: float | None) -> None:
     """Where nobody wants to know how far it is."""
 
@@ -465,15 +498,19 @@ def _loaded(family: str, part: Any, options: Mapping[str, Mapping[str, Any]]) ->
     whose = f"{family}/{part}{f' of {package}' if package else ''}" if isinstance(part, str) else family
     able, expected = _ABLE[family]
     named = family == "finders" or (isinstance(getattr(loaded, "name", None), str) and loaded.name)
+    named = named and not isinstance(loaded, str | bytes | bytearray)  # those have a method find
     if not named or not any(callable(getattr(loaded, verb, None)) for verb in able):
-        raise InputError(f"{whose}: expected {expected}, got {_shown(loaded)}. Mend its load().")
+        mend = (
+            "Mend its load()." if isinstance(part, str) else f"Give one, or a name: {', '.join(plugins.names(family))}."
+        )
+        raise InputError(f"{whose}: expected {expected}, got {came(loaded)}. {mend}")
     if not hasattr(loaded, "made_by"):
         return loaded
-    came = loaded.made_by  # a method by the protocol; whoever wrote a mapping there is told
+    described = loaded.made_by  # a method by the protocol; whoever wrote a mapping there is told
     try:
-        came = came() if callable(came) else came
-        if callable(loaded.made_by) and isinstance(came, Mapping):
-            json.dumps(dict(came), allow_nan=False)
+        described = described() if callable(described) else described
+        if callable(loaded.made_by) and isinstance(described, Mapping):
+            json.dumps(dict(described), allow_nan=False)
             return loaded
         why = "" if callable(loaded.made_by) else ", which is no method"
     except (WeightsError, MissingExtra):
@@ -481,12 +518,7 @@ def _loaded(family: str, part: Any, options: Mapping[str, Mapping[str, Any]]) ->
     except Exception as error:  # a stranger's code
         why = f" ({type(error).__name__}: {error})"
     expected = "made_by() to give a mapping that JSON can hold"
-    raise InputError(f"{whose}: expected {expected}, got {_shown(came)}{why}. Mend it.")
-
-
-def _shown(value: object) -> str:
-    """A value in a message, on one line and not too long."""
-    return "".join(c for c in repr(value).split("\n")[0] if c.isprintable())[:80]
+    raise InputError(f"{whose}: expected {expected}, got {came(described)}{why}. Mend it.")
 
 
 def _calibrations(witnesses: Iterable[Witness]) -> dict[str, Calibration]:
@@ -618,6 +650,10 @@ def save(report: Report, path: str | PathLike[str], clip: Clip | None = None) ->
         path: Its ending names the format.
         clip: The file's pixels, for pictures in the report; None leaves them out.
     """
+    expect("Report.save: path", path, (str, PathLike), "the path of a file to write")
+    expect(
+        "Report.save: clip", clip, (Clip, NoneType), "a Clip or None", "Analyzer.analysis gives it beside the report."
+    )
     path = Path(path)
     ending = path.suffix.lower().removeprefix(".")
     leaves = {}

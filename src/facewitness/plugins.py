@@ -16,15 +16,16 @@ import importlib.util
 import inspect
 import pkgutil
 import re
+import sys
 import typing
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
-from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName
+from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName, came
 
 # family → the one function every leaf of it has, and the sentence `facewitness list` shows
 FAMILIES: dict[str, tuple[str, str]] = {
@@ -168,14 +169,14 @@ def _loaded(family: str, name: str, entry: EntryPoint) -> ModuleType:
         if isinstance(error, ModuleNotFoundError) and (error.name or own).partition(".")[0] != own:
             raise lacking(f"{what} of {package}", error, entry=entry) from error
         raise InputError(
-            f"{what} of {package} cannot be loaded ({_told(error)}). Mend it, or uninstall {package}."
+            f"{what} of {package} cannot be loaded ({_reason(error)}). Mend it, or uninstall {package}."
         ) from error
     if lacks is not None:
         raise InputError(f"{what} of {package}: expected a module with {lacks}, got {entry.value} without it. Mend it.")
     return cast(ModuleType, module)
 
 
-def _told(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """What a stranger's error is and the first line of what it says, if it can say anything."""
     try:
         reason = "".join(c if c.isprintable() else " " for c in str(error).split("\n")[0])[:200].strip()
@@ -203,30 +204,39 @@ def load(family: str, name: str, options: Mapping[str, Any]) -> Any:
             for option in options:
                 if option not in known:
                     raise UnknownName(f"option of {name}", option, known)
-        _check(name, function, options)
+        check(name, function, options)
         return function(**options)
     except (FacewitnessError, KeyboardInterrupt):
         raise
     except BaseException as error:
         if isinstance(error, TypeError | ValueError) and (options or package is None):
-            why = error if package is None else _told(error)
+            why = error if package is None else _reason(error)
             raise InputError(f"{name} cannot be loaded with the options {dict(options)}: {why}") from error
         if package is None:
             raise  # a fault of ours is to be seen
         raise InputError(
-            f"{name} of {package} cannot be loaded ({_told(error)}). Mend it, or uninstall {package}."
+            f"{name} of {package} cannot be loaded ({_reason(error)}). Mend it, or uninstall {package}."
         ) from error
 
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "words", type(None): "null"}
 
 
-def _check(name: str, function: Any, options: Mapping[str, Any]) -> None:
-    """Raises InputError for a value of another type than the option has: "False" in words is no false."""
+def check(name: str, function: Any, options: Mapping[str, Any]) -> None:
+    """Refuse a value of another type than the option has: "False" in words is no false.
+
+    Args:
+        name: Whose options they are.
+        function: What they are given to; its annotations say the types.
+        options: Option → value.
+
+    Raises:
+        InputError: For such a value.
+    """
     try:
         hints = typing.get_type_hints(function)
-    except NameError:  # a type that is there for type checkers alone
-        return
+    except NameError:  # some type is there for type checkers alone
+        hints = {option: _hint(function, option) for option in options}
     for option, value in options.items():
         hint = hints.get(option, object)
         kinds = set(typing.get_args(hint) or (hint,))
@@ -235,7 +245,16 @@ def _check(name: str, function: Any, options: Mapping[str, Any]) -> None:
         if type(value) in kinds or (type(value) is int and float in kinds):
             continue
         expected = " or ".join(_WORDS[kind] for kind in _WORDS if kind in kinds)
-        raise InputError(f"{name}.{option}: expected {expected}, got {value!r}")
+        raise InputError(f"{name}.{option}: expected {expected}, got {came(value)}")
+
+
+def _hint(function: Any, option: str) -> Any:
+    """The annotation of one parameter by itself; object where it has none, or one that is for type checkers alone."""
+    alone = SimpleNamespace(__annotations__={option: getattr(function, "__annotations__", {}).get(option, object)})
+    try:
+        return typing.get_type_hints(alone, vars(sys.modules[function.__module__]))[option]
+    except (NameError, AttributeError, KeyError):
+        return object
 
 
 def install(extra: str) -> str:

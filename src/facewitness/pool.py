@@ -25,11 +25,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import Any, Generic, TypeVar, cast
 
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import FacewitnessError, InputError, came, expect
 from facewitness.pipeline import Analyzer, Source, Tell, portable, source_name
 from facewitness.processes import not_from_here
 from facewitness.types import Analysis, Hear, Problem, Report
@@ -74,8 +76,8 @@ def analyze_many(
         InputError: fewer than one job, or one source instead of several.
         Whatever `Analyzer` and `then` raise.
     """
-    if jobs < 1:
-        raise InputError(f"analyze_many: expected at least one job, got {jobs}")
+    _check("analyze_many", jobs, then, seconds)
+    expect("analyze_many", sources, Iterable, "several sources", "Put them into a list.")
     if isinstance(sources, str | bytes | PathLike):  # a text is many letters to Python
         raise InputError(f"analyze_many: expected several sources, got one, {sources!r:.80}; put it into a list")
     if jobs == 1 and seconds is None:
@@ -91,6 +93,17 @@ def analyze_many(
                 yield coming.popleft().result()
         while coming:
             yield coming.popleft().result()
+
+
+def _check(where: str, jobs: Any, function: Any, seconds: Any) -> None:
+    """Raises InputError for what is no number of jobs, no function or no number of seconds."""
+    expect(f"{where}: jobs", jobs, Integral, "a whole number")
+    if jobs < 1:
+        raise InputError(f"{where}: expected at least one job, got {came(jobs)}.")
+    if not callable(function):
+        raise InputError(f"{where}: expected a function, got {came(function)}.")
+    if not callable(seconds):
+        expect(f"{where}: seconds", seconds, (Real, NoneType), "a number of seconds or None")
 
 
 _GUARD = 'In a script, call analyze_many under `if __name__ == "__main__":`; or try with one job.'
@@ -114,8 +127,7 @@ class Pool(Generic[T]):
         seconds: float | None = None,
         **options: Any,
     ):
-        if jobs < 1:
-            raise InputError(f"Pool: expected at least one job, got {jobs}")
+        _check("Pool", jobs, then, seconds)
         self._jobs, self._then, self._seconds, self._options = jobs, then, seconds, options
         self._waiting: deque[_Task] = deque()
         self._urgent: deque[_Task] = deque()  # comes before, and each in its turn
@@ -149,6 +161,7 @@ class Pool(Generic[T]):
         Raises:
             InputError: the pool is closed, or the source is no picture that can travel to another process.
         """
+        _check("Pool.submit", 1, report_of if tell is None else tell, seconds)
         task = _Task(Future(), self._seconds if seconds is None else seconds, tell, portable(source), asked)
         self._take(task, urgent=False)
         return task.future
@@ -170,6 +183,8 @@ class Pool(Generic[T]):
         Raises:
             InputError: the pool is closed.
         """
+        for each in (function, report_of if hear is None else hear):
+            _check("Pool.call", 1, each, seconds)
         task = _Task(Future(), seconds, hear, None, {}, function, args)
         self._take(task, urgent=True)
         return task.future
@@ -180,6 +195,7 @@ class Pool(Generic[T]):
         Args:
             future: That `submit` gave.
         """
+        expect("Pool.stop", future, Future, "the future that submit or call gave")
         if not future.cancel():
             with self._lock:
                 if not self._closed:

@@ -30,7 +30,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.errors import InputError
+from facewitness.errors import InputError, in_a_sentence
 
 Box = tuple[float, float, float, float]
 Pixels = NDArray[np.uint8]
@@ -103,6 +103,7 @@ class FrameRef:
     index: int = 0  # number of the frame in the file, from 0
     seconds: float | None = None  # moment in the film; None for a photo
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or self.index < 0:
             raise InputError(
@@ -126,6 +127,7 @@ class Frame:
     index: int = 0
     seconds: float | None = None  # moment in the film; None for a photo
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         p = self.pixels
         if not isinstance(p, np.ndarray) or p.dtype != np.uint8 or p.ndim != 3 or p.shape[2] != 3 or p.size == 0:
@@ -155,6 +157,7 @@ class Medium:
     frames: int = 1  # in the file, not only those that were judged
     fps: float | None = None  # frames a second; None for a photo
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or self.frames < 1:
             raise InputError(
@@ -181,6 +184,7 @@ class Clip:
     damage: str = ""  # a sentence: what of the picture is missing, so that no verdict on it can be trusted
     content: bytes | None = None  # the file's bytes, for witnesses that read what stands beside the pixels
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         if not self.kept:
             raise InputError("Clip.kept: expected at least one frame, got none")
@@ -240,6 +244,7 @@ class Mask:
     box: Box
     values: NDArray[np.float32] = field(repr=False)  # (h, w) in [0, 1]; a printed verdict is no page of numbers
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         _check_box("Mask.box", self.box)
         v = self.values
@@ -263,6 +268,7 @@ class Quality:
     mesh: float | None = None  # 0 garbage … 1 a mesh shaped like a face
     reasons: tuple[str, ...] = ()  # in words: what lowers the score
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         for name in ("score", "sharpness", "mesh"):
             _check_score(f"Quality.{name}", getattr(self, name))
@@ -278,6 +284,7 @@ class Face:
     quality: Quality = field(default_factory=Quality)
     unseen: frozenset[str] = frozenset()  # regions that something covers, and "beard" where there is none (`surface`)
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         _check_box("Face.box", self.box)
         m = self.landmarks
@@ -293,6 +300,7 @@ class Track:
     faces: tuple[Face, ...]  # in the frames that are judged
     bursts: tuple[tuple[Face, ...], ...] = ()  # in consecutive frames, for evidence that moves; never on the wire
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         if not self.faces:
             raise InputError("Track.faces: expected at least one face, got none")
@@ -312,6 +320,7 @@ class Place:
     box: Box
     mask: Mask | None = None  # None where only the box is known
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         if self.region == "":
             raise InputError("Place.region: expected the name of a region or None, got an empty one")
@@ -329,6 +338,7 @@ class Finding:
     # shape is; None where nobody tried
     moves: float | None = None
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         if not self.places:
             raise InputError("Finding.places: expected at least one place, got none; no claim without a place")
@@ -428,6 +438,7 @@ class Reply:
     match: float | None = None  # how well the answer fits the picture, by a trained judge of answers (MIDS)
     notes: tuple[str, ...] = ()  # sentences of its witness on it: whether the words agree with what was measured
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         parts: Any = self.parts
         if isinstance(parts, str):
@@ -453,6 +464,7 @@ class Moment:
     fake: float | None  # None where this frame could not be judged
     mask: Mask | None = None
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         _check_score("Moment.fake", self.fake)
 
@@ -473,6 +485,7 @@ class Testimony:
     notes: tuple[str, ...] = ()  # what is to be known of it, where nothing failed; they go into the report's notes
     views: Mapping[str, float] | None = None  # a face's score in each of several views; None where there was one view
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         _check_score("Testimony.fake", self.fake)
         for view, score in (self.views or {}).items():
@@ -499,6 +512,7 @@ class Verdict:
     reasons: tuple[str, ...] = ()  # in words
     testimonies: tuple[Testimony, ...] = ()
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         _check_label("Verdict.label", self.label)
         _check_score("Verdict.fake", self.fake)
@@ -543,6 +557,7 @@ class PersonReport:
     mask: Mask | None = None  # on the frame of the track's best face
     explanation: tuple[Sentence, ...] = ()
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         _check_kind("PersonReport.kind", self.kind)
         for sentence in self.explanation:
@@ -616,6 +631,7 @@ class Case:
     conclusion: Conclusion | None = None
     notes: tuple[str, ...] = ()
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         if len(self.propositions) != 2 or not all(self.propositions) or self.propositions[0] == self.propositions[1]:
             raise InputError(f"Case.propositions: expected two different ones, got {self.propositions!r}")
@@ -640,6 +656,7 @@ class Report:
     made_by: Mapping[str, Any] = field(default_factory=dict)  # version, options, weight hashes: enough to run it again
     case: Case | None = None  # what an examiner adds; see `facewitness.case`
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         if self.status not in ("ok", "no_face", "failed"):
             raise InputError(f"Report.status: expected ok, no_face or failed, got {self.status!r}")
@@ -716,6 +733,7 @@ class Truth:
     questions: Mapping[str, tuple[str, ...]] | None = None  # question -> its reference answers
     parsing: bytes | None = None  # PNG, one of CelebAMask-HQ's 19 class ids a pixel
 
+    @in_a_sentence
     def __post_init__(self) -> None:
         if self.label not in ("real", "fake"):
             raise InputError(f"Truth.label: expected real or fake, got {self.label!r}")
