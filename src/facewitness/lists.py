@@ -30,6 +30,7 @@ from facewitness.errors import InputError
 from facewitness.files import at_home, is_there, open_bounded
 
 MAX_BYTES = 1_000_000_000
+MOST_COLUMNS = 1_000
 # Blanks, also those of web pages, and marks of width and direction that come along when a cell is copied
 _UNSEEN = " \t\r\n\v\f\u00a0\u2007\u202f\ufeff" + "".join(map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F))))
 _UNSEEN += "".join(map(chr, (0x2060, *range(0x2066, 0x206A))))
@@ -82,11 +83,18 @@ def read(path: Path) -> List:
                         file.readline()
                     bare = re.sub(r'"[^"]*"', "", first)
                     separator = max(",;\t", key=bare.count)
-                return _lines(path, csv.reader(file, delimiter=separator, strict=True), skipped)
+                rows = csv.reader(file, delimiter=separator, strict=True)
+                try:
+                    return _lines(path, rows, skipped)
+                except csv.Error as error:
+                    is_long, most = "limit" in str(error), csv.field_size_limit()
+                    why = f"a value of more than {most:,} characters" if is_long else error
+                    raise InputError(
+                        f"{path}, line {rows.line_num + skipped}, is not CSV ({why}). Is a quotation mark not closed "
+                        "there or before? Mend it, or save the list again."
+                    ) from error
     except UnicodeError as error:
         raise InputError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise InputError(f"{path} is not CSV ({error}); save it again") from error
     except OSError as error:
         if error.errno == errno.EFBIG:
             raise InputError(f"{path}: expected a list of at most {MAX_BYTES // 1_000_000} MB; split it") from error
@@ -113,6 +121,10 @@ def _separator(line: str) -> str | None:
 
 def _lines(path: Path, rows: Iterator[list[str]], skipped: int) -> List:
     head = next(rows, [])
+    if len(head) > MOST_COLUMNS:
+        raise InputError(
+            f"{path}: expected at most {MOST_COLUMNS:,} columns, got {len(head):,}; write a line for each picture"
+        )
     columns = tuple(_cell(name).lower() for name in head)
     while len(columns) > 1 and not columns[-1]:  # a spreadsheet's empty columns
         columns = columns[:-1]

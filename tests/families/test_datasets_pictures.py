@@ -348,7 +348,9 @@ def test_frames_in_a_manifest_are_keyed_by_all_that_tells_videos_apart(tmp_path)
         ("file,label,box\n1.png,real,0 0 1 inf\n", "expected a finite box"),
         ("file,label,kind\n1.png,fake,swap\n", "expected kind to be one of"),
         ("file,label,regions\n1.png,fake,knee\n", "expected regions among .*got 'knee'"),
-        ('file,label\n"1.png,real\n', "is not CSV"),
+        ('file,label\n"1.png,real\n', r"line 2, is not CSV \(unexpected end of data\)"),
+        ('file,label\n"1.png,real\n' + "2.png,fake\n" * 20_000, "a value of more than 131,072 characters"),
+        ("file,label," + ",".join(map(str, range(300_000))) + "\n1.png,real\n", "at most 1,000 columns, got 300,002"),
         ("file,label,label\n1.png,real,real\n", "the column label is there twice"),
     ],
 )
