@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from facewitness.bench import controls, measures, peers, predictions, protocol, table, wording
+from facewitness.bench import controls, measures, peers, predictions, protocol, speakers, table, wording
 from facewitness.bench.measures import ONE_CLASS
 from facewitness.errors import InputError
 
@@ -454,6 +454,24 @@ def test_runs_whose_files_are_no_run_s(tmp_path):
         (odd / "meta.json").unlink()
         os.mkfifo(odd / "meta.json")
         refused(tmp_path, "meta.json cannot be read", [odd])
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "[[", "5", '[{"places": [5]}]', '[{"places": [{}], "claim": ""}]', "[" * 100_000]
+)
+def test_findings_and_boxes_that_are_none_are_a_sentence(text):
+    with pytest.raises(InputError, match="expected findings as JSON in each row, got"):
+        speakers.findings_of(text)
+    truth = pa.table({"label": ["fake"], "regions_true": [None], "boxes_true": [text], "references": [None]})
+    with pytest.raises(InputError, match="expected boxes as JSON in each row, got"):
+        speakers.truths(truth)
+
+
+@pytest.mark.parametrize("text", ['{"nose": [1, 2, 3]}', '{"nose": [1, 2, 3, 1e999]}', '{"nose": null}'])
+def test_boxes_of_other_numbers_are_a_sentence(text):
+    truth = pa.table({"label": ["fake"], "regions_true": [None], "boxes_true": [text], "references": [None]})
+    with pytest.raises(InputError, match="expected boxes as JSON in each row, got"):
+        speakers.truths(truth)
 
 
 def test_two_runs_of_one_name(tmp_path):

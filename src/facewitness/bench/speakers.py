@@ -18,9 +18,10 @@ A reply is None where a control has none; such a row is left out of the system's
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -60,13 +61,39 @@ def findings_of(text: str | None) -> tuple[Finding, ...]:
 
     Args:
         text: A row's findings, JSON; None for none.
+
+    Raises:
+        InputError: It is something else.
     """
-    return tuple(
-        Finding(
-            tuple(Place(None, p["region"], tuple(p["box"])) for p in each["places"]), each["claim"], each["strength"]
+    try:
+        return tuple(
+            Finding(
+                tuple(Place(None, place["region"], tuple(place["box"])) for place in each["places"]),
+                each["claim"],
+                each["strength"],
+            )
+            for each in json.loads(text or "[]")
+            if each["places"]
         )
-        for each in json.loads(text or "[]")
-        if each["places"]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise _no_row("findings", text) from error
+
+
+def _boxes_of(text: str | None) -> dict[str, Box]:
+    """A row's true boxes by their regions. Raises InputError for what is none."""
+    try:
+        boxes = {name: tuple(map(float, box)) for name, box in json.loads(text or "{}").items()}
+        if any(len(box) != 4 or not all(map(math.isfinite, box)) for box in boxes.values()):
+            raise ValueError
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise _no_row("boxes", text) from error
+    return cast("dict[str, Box]", boxes)
+
+
+def _no_row(what: str, text: str | None) -> InputError:
+    return InputError(
+        f"predictions.parquet: expected {what} as JSON in each row, got {text!r:.80}. Give the same `facewitness bench "
+        "run` again, into another folder."
     )
 
 
@@ -100,7 +127,7 @@ def truths(table: pa.Table) -> list[Truth]:
         Truth(
             label,
             regions=None if touched is None else frozenset(touched),
-            boxes=None if boxes is None else {name: tuple(box) for name, box in json.loads(boxes).items()},
+            boxes=None if boxes is None else _boxes_of(boxes),
             texts=tuple(references or ()),
         )
         for label, touched, boxes, references in zip(*columns, strict=True)
@@ -232,10 +259,10 @@ def _label(text: str | None, grammar: str | None) -> Label | None:
 
 def _usual_boxes(table: pa.Table) -> dict[tuple[str, str], Box | None]:
     """(group, region) → the median of the region's true boxes in all other groups: where it lies in most pictures."""
-    boxes_of: dict[str, list[tuple[str, list[float]]]] = {}
+    boxes_of: dict[str, list[tuple[str, Box]]] = {}
     groups = table.column("group").to_pylist()
     for group, boxes_true in zip(groups, table.column("boxes_true").to_pylist(), strict=True):
-        for name, box in json.loads(boxes_true or "{}").items():
+        for name, box in _boxes_of(boxes_true).items():
             boxes_of.setdefault(name, []).append((group, box))
     usual: dict[tuple[str, str], Box | None] = {}
     for name, boxes in boxes_of.items():
