@@ -90,6 +90,20 @@ def test_a_damaged_record_is_told(tmp_path: Path, text: str) -> None:
         regressions.Kept(tmp_path).entries()
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"person": -1}, {"person": True}, {"fake": float("nan")}, {"fake": float("inf")}, {"fake": -5}, {"fake": True},
+        {"picture": "x" * 300 + ".jpg"}, {"sha256": "/" * 64}, {"date": "\x1b| x |"},
+    ],
+)  # fmt: skip
+def test_a_record_of_what_cannot_be_is_told(tmp_path: Path, entry: regressions.Misjudged, changed: dict) -> None:
+    path = regressions.Kept(tmp_path).add(entry)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    with pytest.raises(InputError, match="no record of a misjudgement"):
+        regressions.Kept(tmp_path).entries()
+
+
 def test_a_record_cannot_name_a_file_elsewhere(tmp_path: Path, entry: regressions.Misjudged) -> None:
     path = regressions.Kept(tmp_path).add(entry)
     values = json.loads(path.read_text()) | {"picture": "../secret.png"}

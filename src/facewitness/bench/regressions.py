@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -216,9 +217,17 @@ def _read(path: Path) -> Misjudged:
         )  # fmt: skip
         if not all(isinstance(value, kind) for value, kind in kinds) or len(entry.sha256) != 64:
             raise ValueError("a field has another type")
+        if isinstance(entry.person, bool) or (entry.person is not None and entry.person < 0):
+            raise ValueError(f"expected a person from 0, got {entry.person}")
+        if isinstance(entry.fake, bool) or not (entry.fake is None or 0 <= entry.fake <= 1):
+            raise ValueError(f"expected fake from 0 to 1, got {entry.fake!r:.40}")
+        if re.fullmatch(r"[0-9a-f]{64}", entry.sha256) is None or re.fullmatch(r"[-\d]{10}", entry.date) is None:
+            raise ValueError("expected a SHA-256 and a date")
         if entry.truth not in TRUTHS or entry.label not in (*TRUTHS, "inconclusive"):
             raise ValueError("expected real or fake as truth, and a label")
-        if entry.picture is not None and (Path(entry.picture).name != entry.picture or entry.picture.startswith(".")):
+        if entry.picture is not None and (
+            Path(entry.picture).name != entry.picture or entry.picture.startswith(".") or len(entry.picture) > 100
+        ):
             raise ValueError("expected the name of a picture in this folder")
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"'{path}' is no record of a misjudgement ({error}).") from error
