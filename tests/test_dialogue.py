@@ -599,6 +599,46 @@ def test_a_no_about_a_place_that_the_evidence_names_is_told():
     )
 
 
+@pytest.mark.parametrize(
+    ("question", "words", "note"),
+    [
+        (
+            "Is the mouth real?",
+            "No, the mouth is genuine.",
+            "The witness orator says real; the evidence says fake, and ",
+        ),
+        ("Is the mouth real?", "No, the mouth is forged.", None),
+        ("Is the mouth real?", "No.", None),
+        ("Is the mouth genuine?", "Yes, it is.", "The witness orator says real; the evidence says fake, and "),
+        (
+            "Is the mouth fake?",
+            "No. The mouth is genuine.",
+            "The witness orator says real; the evidence says fake, and ",
+        ),
+        ("Is the mouth fake?", "Yes, the mouth is fake.", None),
+        ("Is the chin real?", "No, the chin is genuine.", None),
+    ],
+)
+def test_a_no_that_states_something_says_what_it_states(question, words, note):
+    """A model that learned "is it fake?" alone says no to "is it real?" and means that it is."""
+    report = REPORTS["inconclusive" if "chin" in question else "two_faces"]
+    answer = Dialogue(report, None, clip_of(report), [Speaking(Reply(None, parts=(words,)))]).ask(question)
+    assert (note in answer.text) if note else answer.notes == (), answer.text
+
+
+def test_words_about_a_place_of_which_the_evidence_can_say_nothing_are_told_as_that():
+    report = REPORTS["two_faces"]
+    person = report.people[0]
+    covered = replace(person.face, unseen=frozenset({"forehead"}))
+    hidden = replace(person, track=replace(person.track, faces=(covered,)))
+    report = replace(report, people=(hidden, *report.people[1:]))
+    for words, calls in (("No. The forehead is genuine.", "genuine"), ("Yes, the forehead is fake.", "forged")):
+        witness = Speaking(Reply(None, parts=(words,)))
+        answer = Dialogue(report, None, clip_of(report), [witness]).ask("Is the forehead fake?")
+        assert answer.label is None and answer.text.startswith("Something covers the forehead."), answer.text
+        assert f"[The witness orator calls a place {calls} of which the evidence can say nothing.]" in answer.text
+
+
 def test_a_no_about_a_place_is_none_about_the_face():
     report = REPORTS["inconclusive"]
     witness = Speaking(Reply(None, parts=("No, the chin is not forged.",)), Reply("real", parts=("It is real.",)))

@@ -1649,11 +1649,22 @@ def _worded(backend: Backend, ask: Callable[[], object]) -> str:
     return words
 
 
+# "No, the chin is genuine": what is stated counts, whichever way the question was put that the no answers
+_STATED = re.compile(
+    r"\W*(?:yes|no)\W+(?:the|this|that|it|his|her|their)\b[\w' -]{0,40}?\b(?:is|are|looks?)\s+"
+    r"(?:(genuine|real|authentic|untouched|unaltered)|fake|forged|manipulated|altered)\b",
+    re.IGNORECASE,
+)
+
+
 def _label_of(words: str, label: Label | None, question: str) -> Label | None:
     """What words say of the face: `label`, if they were read already, else as they read.
 
-    To "is it genuine?" a yes says real and a no fake: the grammar's yes is that of "is it fake?".
+    To "is it genuine?" a yes says real and a no fake: the grammar's yes is that of "is it fake?". A yes or no that is
+    followed by a statement says what that states.
     """
+    if (stated := _STATED.match(words)) is not None:
+        return "real" if stated[1] else "fake"
     first = re.match(r"\W*(yes|no)\b", words, re.IGNORECASE)
     if label is None or first:
         label = plugins.get("grammars", "yes_no").parse(words).label
@@ -1696,6 +1707,9 @@ def _parting_of_a_reply(who: str, reply: Reply, question: Question, own: Answer,
 
 def _parting_at_a_place(who: str, label: Label | None, reply: Reply, own: Answer) -> tuple[str, ...] | None:
     """Where a yes or no about a place and the evidence there part; None where it is held to the face's verdict."""
+    if label in ("real", "fake") and own.intent == "region" and own.label is None:
+        calls = "genuine" if label == "real" else "forged"
+        return (f"{who} calls a place {calls} of which the evidence can say nothing.",)
     if reply.label is None and label == "real" and own.label != "fake":
         named = dict.fromkeys(f.region for f in own.findings if f.region is not None)
         if reply.findings or not named:
