@@ -166,6 +166,16 @@ def test_json_there_and_back(fitted):
         ({"real_below": 0.99}, "real_below <= fake_above"),
         ({"knots": [1.0, 0.0], "low": [0, 0], "high": [1, 1]}, "rising knots"),
         ({"slope": "steep"}, "Calibration: "),
+        ({"slope": 10**400}, "Calibration: "),
+        ({"rates": "1e9"}, "Calibration: "),
+        ({"rates": {"web": []}}, "Calibration: "),
+        ({"rates": {"web": {"genuine": 10**400}}}, r"rates\[web\]: expected numbers of rows"),
+        (
+            {"rates": {"web": {"genuine": 1, "genuine_called_fake": {"a": 1}}}},
+            r"rates\[web\]: expected numbers of rows",
+        ),
+        ({"rates": {"web": {"genuine": 1, "genuine_called_fake": 1.5}}}, r"rates\[web\]: expected numbers of rows"),
+        ({"rates": {"web": {"fakes": "1"}}}, r"rates\[web\]: expected numbers of rows"),
     ],
 )
 def test_a_damaged_calibration_is_refused_with_a_sentence(fitted, change, sentence):

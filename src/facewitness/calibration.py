@@ -99,6 +99,15 @@ class Calibration:
                 or line["slope"] < 0
             ):
                 raise InputError(f"Calibration.kinds[{kind}]: expected a slope of 0 or more and an offset, got {line}")
+        for source, rates in self.rates.items():
+            rows = [rates.get(kind) for kind in ("genuine", "fakes")]
+            shares = [rates.get(f"{of}_called_{label}") for of in ("genuine", "fakes") for label in ("fake", "real")]
+            whole = all(n is None or (isinstance(n, int) and 0 <= n <= 1e12) for n in rows)
+            if not whole or not all(n is None or (isinstance(n, int | float) and 0 <= n <= 1) for n in shares):
+                raise InputError(
+                    f"Calibration.rates[{source}]: expected numbers of rows, and shares from 0 to 1 of them, got "
+                    f"{dict(rates)!r:.200}"
+                )
         for name, counts in self.against.items():
             if set(counts) != {"cases", "right"} or not 0 <= counts["right"] <= counts["cases"]:
                 raise InputError(f"Calibration.against[{name}]: expected cases and, of them, right; got {counts}")

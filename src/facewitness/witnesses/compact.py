@@ -20,6 +20,7 @@ import hashlib
 import io
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -482,7 +483,7 @@ class Facts(TypedDict):
 
 
 def _finite(number: Any) -> bool:
-    return isinstance(number, int | float) and math.isfinite(number)
+    return isinstance(number, int | float) and abs(number) <= sys.float_info.max  # NaN is not
 
 
 def _numbers(strength: Any) -> list[Any]:
