@@ -134,8 +134,8 @@ def _transformers(folder: Path, name: str, device: torch.device) -> Classifier:
         )
     network.eval().to(device)
     named = network.config.id2label
-    told = sorted(named) == [*range(len(named))]  # else one is left out: which output is which is not told
-    labels = tuple(str(named[index]) if told else f"output {index}" for index in sorted(named))
+    whole = sorted(named) == [*range(len(named))]  # else one is left out: which output is which is not told
+    labels = tuple(str(named[index]) if whole else f"output {index}" for index in sorted(named))
 
     for asked in (getattr(processor, "size", None), getattr(processor, "crop_size", None)):
         sides = [side for key, side in dict(asked or {}).items() if side is not None and "pixels" not in key]
