@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test check style types imports models docs perf size hostile lock sbom clean
+.PHONY: help demo quick test check style types imports house models docs perf size hostile lock sbom clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE  # else every process that a test starts compiles all modules anew
@@ -36,7 +36,7 @@ quick: $(QUICK)/installed  ## Run the tests that need no torch and no service: a
 test: $(DEV)/installed models  ## Run the tests on all cores; PYTEST='-m slow -n 0' passes options on
 	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n auto --maxprocesses=4 --dist worksteal $(PYTEST)
 
-check: style types imports  ## Style, types and who may import whom
+check: style types imports house  ## Style, types, who may import whom, and the rules of the house
 
 style: $(DEV)/installed
 	$(DEV)/bin/ruff check --output-format concise .
@@ -47,6 +47,9 @@ types: $(DEV)/installed
 
 imports: $(DEV)/installed
 	$(DEV)/bin/lint-imports
+
+house: $(DEV)/installed
+	$(DEV)/bin/python -m pytest -q -n 0 tests/test_house.py
 
 models: $(DEV)/installed  # MediaPipe's models into the cache; tests that need them skip, with a reason, where they can't be had
 	@$(DEV)/bin/python -c 'from facewitness import weights; [weights.find(name) for name in weights.SOURCES]' 2>&1 | tail -n 1 || true

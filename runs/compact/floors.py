@@ -30,8 +30,9 @@ _TRIED = {
         "runs 9 to 17 and the means of their weights ([README](README.md)): features of length one, more around the "
         "face, other generators' pictures (+0.019), autoencoders' pictures, fewer portraits without a pair, a second "
         "network begun anew (0.726 for 0.727, raw), two networks of different kinds after nine minutes of a GPU "
-        "(+0.021, ships; inpainting and GPT-Image lose), a vision transformer (0.683); other inputs, features and "
-        "views, 60,000 pictures each ([networks.md](networks.md)); a general encoder's features, KFD's score beside "
+        "(+0.021, ships; inpainting and GPT-Image lose), a vision transformer (0.683), one of the two on for an hour "
+        "with hard genuine pictures (-0.000); other inputs, features and views, 60,000 pictures each "
+        "([networks.md](networks.md)); a general encoder's features, KFD's score beside "
         f"it ({_LOG}, 2026-11-27)"
     ),
     "decided": (
@@ -53,7 +54,7 @@ _TRIED = {
     ),
     "edits": (
         "all of them on 45 % of pairs in training (17 of 22 within 0.05 before the seventeenth run; text 0.655 → "
-        "0.788); drawing the costly ones more often was not tried"
+        "0.788); text drawn four times as often for an hour (the eighteenth run: nothing gained outside, not shipped)"
     ),
     "ece": (
         "six conditions in one fit, a fit on rows that share no person with training (on `val` 0.089 and 0.111, 0.124 "
@@ -68,8 +69,7 @@ _TRIED = {
     ),
     "collages": "hard genuine pictures; 11 of 40 before the sixth run",
     "time": (
-        "on a machine that does nothing else it was not measured, and what else runs can only add: 79 and 140 ms at "
-        "another hour ([start](../../docs/start.md)); one network in place of two takes 18 ms less "
+        "one network in place of two takes 18 ms less "
         "([029](../../docs/decisions/029-two-networks-answer.md)), what else takes how long, and what was saved "
         f"without moving a bit: {_LOG}, 2026-11-27"
     ),
