@@ -352,7 +352,7 @@ def test_times_stand_in_the_table_of_floors_where_they_are_of_its_weights(monkey
     once, near = told(times)
     assert once.measured.startswith("80 ms, least 79 (one, 2 cores, load 0.1); an accused one, with ") and once.met
     assert "395 ms" in once.measured and near.measured.startswith("170 ms, least 169 (") and near.met is False
-    assert f"| {near.name} | 160 ms | {near.measured} | **missed** | on a machine" in floors.page(results, test, times)
+    assert f"| {near.name} | 160 ms | {near.measured} | **missed** | one network" in floors.page(results, test, times)
     for other in (None, times | {"weights": "0" * 64}, times | {"photos": times["photos"][3:]}):
         assert [(n.measured, n.met) for n in told(other)] == [("not measured", None)] * 2
     assert f"| {near.name} | 160 ms | not measured |  |  |" in floors.page(results, test)
