@@ -281,7 +281,6 @@ def test_saving_again_is_counted_by_picture_and_fakes_alone_borrow_genuine_pictu
 
 
 def test_signs_of_a_strength_are_counted_by_whether_their_place_was_touched(monkeypatch, tmp_path, capsys):
-    monkeypatch.syspath_prepend(str(RUNS / "compact"))
     monkeypatch.delitem(sys.modules, "fit", raising=False)
     places = script("compact/places")
     row = _judged("sg2_omi", "1", "plain", 0.9, "fake") | {"section": "seen", "touched": ["nose"]}
@@ -300,8 +299,7 @@ def test_signs_of_a_strength_are_counted_by_whether_their_place_was_touched(monk
     assert "| plain | – (0) | 0.00 (1) | – (0) | 0.50 (2) | – (0) |" in capsys.readouterr().out
 
 
-def test_what_is_told_of_missed_forgeries_is_what_was_measured(monkeypatch):
-    monkeypatch.syspath_prepend(str(RUNS / "compact"))
+def test_what_is_told_of_missed_forgeries_is_what_was_measured():
     card = script("compact/card")
     results = json.loads((RUNS / "compact" / "results.json").read_text(encoding="utf-8"))
     told = card.no_sign(results)
@@ -313,8 +311,7 @@ def test_what_is_told_of_missed_forgeries_is_what_was_measured(monkeypatch):
     assert plugins.get("witnesses", "compact").load().card["no_sign"] == told
 
 
-def test_the_table_of_floors_is_of_what_was_measured(monkeypatch):
-    monkeypatch.syspath_prepend(str(RUNS / "compact"))
+def test_the_table_of_floors_is_of_what_was_measured():
     floors = script("compact/floors")
     results = json.loads((RUNS / "compact" / "results.json").read_text(encoding="utf-8"))
     test = json.loads((RUNS / "shared" / "deletion.json").read_text(encoding="utf-8"))
@@ -335,8 +332,7 @@ def test_the_table_of_floors_is_of_what_was_measured(monkeypatch):
     assert told["sizes of face: AUC falls"].measured.startswith("2 of 3; not 64 0.07")
 
 
-def test_times_stand_in_the_table_of_floors_where_they_are_of_its_weights(monkeypatch):
-    monkeypatch.syspath_prepend(str(RUNS / "compact"))
+def test_times_stand_in_the_table_of_floors_where_they_are_of_its_weights():
     floors = script("compact/floors")
     results = json.loads((RUNS / "compact" / "results.json").read_text(encoding="utf-8"))
     test = json.loads((RUNS / "shared" / "deletion.json").read_text(encoding="utf-8"))
@@ -429,8 +425,7 @@ def test_pictures_of_one_take_are_what_pairs_connect():
     assert len({first, other, alone}) == 3
 
 
-def test_errors_by_group_count_people_where_rows_are_more(monkeypatch):
-    monkeypatch.syspath_prepend(str(RUNS / "compact"))
+def test_errors_by_group_count_people_where_rows_are_more():
     groups = script("compact/groups")
     low, high = groups.wilson(5, 100)
     assert (round(low, 3), round(high, 3)) == (0.022, 0.112)  # Wilson's interval for 5 of 100
@@ -487,11 +482,10 @@ def test_weights_are_compared_on_faces_that_were_not_trained_on(tmp_path):
     assert compare.rows_of(Rows, 25) == [2]
 
 
-def test_learners_of_one_stream_leave_a_folds_sources_out_and_are_kept_in_parts(tmp_path, monkeypatch):
+def test_learners_of_one_stream_leave_a_folds_sources_out_and_are_kept_in_parts(tmp_path):
     torch = pytest.importorskip("torch", reason="needs the extra 'train'")
     from safetensors.torch import load_file
 
-    monkeypatch.syspath_prepend(str(RUNS / "compact"))
     together = script("compact/together")
     batch = {"source": torch.tensor([0, 0, 1, 1, 2, 2]), "x": torch.arange(6)}
     seen = together.stood_in(batch, (0, 2))
@@ -508,7 +502,6 @@ def test_learners_of_one_stream_leave_a_folds_sources_out_and_are_kept_in_parts(
 
 def test_rows_that_are_judged_travel_to_workers_without_their_pictures(monkeypatch, tmp_path):
     pytest.importorskip("torch", reason="needs the extra 'train'")
-    monkeypatch.syspath_prepend(str(RUNS / "compact"))
     together = script("compact/together")
 
     class Opened:
@@ -524,9 +517,8 @@ def test_rows_that_are_judged_travel_to_workers_without_their_pictures(monkeypat
     assert rows.pack is rows.pack, "opened once, where it is looked at"
 
 
-def test_what_ends_the_drawing_is_told_where_the_next_batch_is_waited_for(monkeypatch):
+def test_what_ends_the_drawing_is_told_where_the_next_batch_is_waited_for():
     torch = pytest.importorskip("torch", reason="needs the extra 'train'")
-    monkeypatch.syspath_prepend(str(RUNS / "compact"))
     together = script("compact/together")
 
     def drawn():

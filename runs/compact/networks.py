@@ -47,6 +47,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from facewitness.apps.script import script
+from facewitness.apps.train import moment
 from facewitness.builders.pack import Pack
 from facewitness.errors import InputError
 from facewitness.forge import degrade
@@ -622,15 +623,6 @@ def page(results: Mapping[str, Any]) -> str:
 def _difference(m: Mapping[str, Any]) -> str:
     low, high = m["difference_interval"]
     return f"{m['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
-
-
-def moment(words: str) -> datetime:
-    """A date with a time; of this machine's zone where it names none."""
-    try:
-        when = datetime.fromisoformat(words)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a moment such as 2026-11-26T02:00Z, got {words!r}") from None
-    return when if when.tzinfo is not None else when.astimezone()
 
 
 def main() -> None:

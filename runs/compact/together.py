@@ -40,6 +40,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from facewitness.apps.build import Look
 from facewitness.apps.script import script
+from facewitness.apps.train import moment
 from facewitness.builders.pack import Pack
 from facewitness.models import _norm
 from facewitness.models._answers import Answers
@@ -276,7 +277,7 @@ def main() -> None:
     parser.add_argument("plan", type=Path)
     parser.add_argument("--pack", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--until", type=datetime.fromisoformat, required=True)
+    parser.add_argument("--until", type=moment, required=True)
     parser.add_argument("--workers", type=int, default=9)
     parser.add_argument("--limit", type=int, default=60)
     parser.add_argument("--inits", type=Path, default=Path())

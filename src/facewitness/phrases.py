@@ -218,11 +218,7 @@ def error_rates(name: str, described: Mapping[str, Any]) -> tuple[str, ...]:
         name: Of the witness.
         described: Its `made_by`.
     """
-    measured = described.get("measured")
-    rates = measured.get("rates") if isinstance(measured, Mapping) else None
-    if not isinstance(rates, Mapping):
-        return ()
-    sentences = []
+    rates, sentences = _rates(described), []
     for kind, called in (("genuine", "genuine"), ("fakes", "forged")):
         count, fake, real = (rates.get(key) for key in (kind, f"{kind}_called_fake", f"{kind}_called_real"))
         if not isinstance(count, int) or not isinstance(fake, int | float) or not isinstance(real, int | float):
@@ -243,15 +239,19 @@ def error_rates(name: str, described: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def _rates(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    measured = described.get("measured")
+    rates = measured.get("rates") if isinstance(measured, Mapping) else None
+    return rates if isinstance(rates, Mapping) else {}
+
+
 def prior_of(described: Mapping[str, Any]) -> float | None:
     """The share of forged faces that a witness's probabilities stand on, from its `made_by`; None where not known.
 
     Args:
         described: Its `made_by`.
     """
-    measured = described.get("measured")
-    rates = measured.get("rates") if isinstance(measured, Mapping) else None
-    prior = rates.get("prior") if isinstance(rates, Mapping) else None
+    prior = _rates(described).get("prior")
     return float(prior) if isinstance(prior, int | float) and 0 < prior < 1 else None
 
 

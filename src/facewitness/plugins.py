@@ -180,7 +180,7 @@ def _reason(error: BaseException) -> str:
     """What a stranger's error is and the first line of what it says, if it can say anything."""
     try:
         reason = "".join(c if c.isprintable() else " " for c in str(error).split("\n")[0])[:200].strip()
-    except Exception:
+    except Exception:  # it cannot even say what it is: then its class tells
         reason = ""
     return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
 

@@ -183,7 +183,7 @@ def _add_changes(parser: Any) -> None:
 def _add_until(parser: Any) -> None:
     parser.add_argument(
         "--until",
-        type=_moment,
+        type=moment,
         metavar="TIME",
         help="when to be done, as 2026-11-26T02:00Z: the rate falls with the clock",
     )
@@ -236,7 +236,15 @@ def _saving(given: argparse.Namespace) -> dict[str, Any]:
     return {} if given.save_every is None else {"save_every": given.save_every}
 
 
-def _moment(words: str) -> datetime:
+def moment(words: str) -> datetime:
+    """A date with a time, as --until takes it; of this machine's zone where it names none.
+
+    Args:
+        words: As typed.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
     try:
         when = datetime.fromisoformat(words)
     except ValueError:
