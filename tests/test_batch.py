@@ -226,7 +226,8 @@ def test_a_worker_writes_the_reports_of_analyze_and_resumes_by_content(photos, t
     assert len(read_back(out)) == 5  # the file's old bytes, and its new ones
     tally = batch.summarise(out)
     assert sum(tally.values()) == 5 and tally["failed"] == 1
-    assert "5 files" in (out / "index.html").read_text(encoding="utf-8")
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "5 files" in page and "“No sign of forgery found” means: No sufficient" in page, "a legend, no claim"
     with pytest.raises(InputError, match="holds a run already"):
         batch._known(out, analyzer.made_by, resume=False, retry_failed=False)
     with pytest.raises(InputError, match="another version, options or weights"):

@@ -279,7 +279,8 @@ def _page(part: list[Row], top: list[str], order: str, number: int, count: int) 
             _e("nav", *pages, aria_label="Pages") if count > 1 else None,
             _e(
                 "footer",
-                _e("p", "The probability is that of the most suspicious face. ", WORDS["real"][1]),
+                _e("p", "The probability is that of the most suspicious face."),
+                _e("p", "“{}” means: {}".format(*WORDS["real"])),  # by itself it would be told of the folder
                 _e("p", "The same as a table: ", _e("a", "summary.csv", href="summary.csv")),
             ),
         ),
