@@ -335,8 +335,11 @@ ATOMS: tuple[str, ...] = tuple(region.name for region in _FINEST)  # what `_atom
 REGIONS: Mapping[str, Region] = MappingProxyType({region.name: region for region in (*_tree(), *_FINEST)})
 LISTED = "docs/regions.md and facewitness.regions.REGIONS"  # where all names are: too many for a message
 # the leaves: 112 concepts that are divided no further
-_PARENTS = {region.parent for region in REGIONS.values()}
-ATOMIC: tuple[str, ...] = tuple(name for name in REGIONS if name not in _PARENTS)
+_PARTS: dict[str, tuple[str, ...]] = dict.fromkeys(REGIONS, ())
+for _inner in REGIONS.values():
+    if _inner.parent is not None:
+        _PARTS[_inner.parent] += (_inner.name,)
+ATOMIC: tuple[str, ...] = tuple(name for name, below in _PARTS.items() if not below)
 
 
 def _region(name: str) -> Region:
@@ -354,8 +357,7 @@ def parts(name: str) -> tuple[str, ...]:
     Raises:
         UnknownName: There is no such region.
     """
-    _region(name)
-    return tuple(region.name for region in REGIONS.values() if region.parent == name)
+    return _PARTS[_region(name).name]
 
 
 def within(inner: str, outer: str) -> bool:
@@ -526,7 +528,7 @@ def hidden(landmarks: Landmarks) -> frozenset[str]:
         if far < _at_thirty_degrees() * near:
             unseen |= {name for name in REGIONS if name.startswith(f"{side}_") and _is_beside(name)}
     for name in reversed(tuple(REGIONS)):
-        below = parts(name)
+        below = _PARTS[name]
         if below and not REGIONS[name].rings and unseen.issuperset(below):
             unseen.add(name)
     return frozenset(unseen)

@@ -32,6 +32,7 @@ def verdict(text: str | None, strict: bool = False) -> Label | None:
     return literal(text or "") if strict else _plain(text or "")
 
 
+@lru_cache(maxsize=16)  # one question is read by many rooms, and each asks for this
 def normal(text: str) -> str:
     """The text in small letters, each character in its plain form, without invisible ones.
 
