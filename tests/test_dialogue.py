@@ -63,7 +63,7 @@ def two() -> Dialogue:
         ("Is the man in the third row fake?", None, "There are 2 faces in this picture, so there is no third row."),
         ("How many faces are there?", None, "2 faces were found, numbered left to right, top to bottom: face 1: fake"),
         ("Suppose it is fake.", "fake", "What would speak for it: Very strong sign (92 %): The left eye"),
-        ("Assume it is genuine. What evidence do you have?", "fake", "What would speak for it: no sign at skin"),
+        ("Assume it is genuine. What evidence do you have?", "fake", "What would speak for it: no sign at the skin"),
         ("Tell me a joke", None, "I did not understand that. I can say whether"),
     ],
 )
@@ -888,9 +888,8 @@ def test_what_can_be_seen_is_not_told_and_no_sign_is_told_instead(two):
             answer = dialogue.ask(question)
             assert answer.text.startswith(f"I do not tell {what}. Of a face I can say whether it, or a part of it,")
             assert (answer.intent, answer.label, answer.findings) == ("unexamined", None, ())
-    assert one.ask("Is the photo uploaded anywhere?").text == (
-        "Where the file is kept and who can see it does not stand in the report."
-    )
+    for question in ("Is the photo uploaded anywhere?", "Do you store it?", "Is this confidential?"):
+        assert one.ask(question).text.startswith("facewitness sends pictures nowhere by itself")
     assert one.ask("Are her blue eyes fake?").regions == ("eyes",)
 
 
@@ -912,3 +911,81 @@ def test_whether_a_region_can_be_seen_and_how_sharp_it_is_are_no_signs(two):
     assert one.ask("How many pixels has the face?").intent == "quality"
     outside = Dialogue(REPORTS["unicode"])  # its face hangs out of the picture on the left
     assert outside.ask("Is the right ear visible?").text == "The right ear lies outside the picture."
+
+
+@pytest.mark.parametrize(
+    ("question", "label", "begins"),
+    [
+        ("So 91 % means 91 % of the face is fake?", None, "The probability is calibrated"),
+        ("Is 91 % of the face fake?", None, "The probability is calibrated"),
+        ("Does inconclusive mean fake?", None, "Inconclusive means that"),
+        ("What is a deepfake?", None, "A deepfake is"),
+        ("What does no sign of forgery mean?", None, "No sign of forgery found means:"),
+        ("Does that mean that it's genuine?", None, "No sign of forgery found means:"),
+        ("Why is the interval so wide?", None, "The range beside a probability"),
+        (
+            "Could it be real after all?",
+            "fake",
+            "That cannot be excluded: any verdict can be wrong. The face is judged",
+        ),
+        ("Could it be fake?", "fake", "Yes. "),
+        ("Is it half fake?", "fake", "The face is judged fake"),
+        ("Was the smile changed?", "fake", "The face is judged fake"),
+        ("Is just the face fake?", "fake", "The face is judged fake"),
+        ("What did the original look like?", None, "Who or what was there before a change was not examined"),
+        ("Whose face was swapped in?", None, "Who or what was there before a change was not examined"),
+        ("How do I find the original?", None, "Look at the places"),
+        ("Why not fake?", "fake", "The face is judged that: fake, 91 % fake"),
+        ("This isn't fake, is it?", "fake", "Yes. "),
+        ("Is this foto real?", "fake", "No. "),
+        ("Are you 100% sure?", "fake", "The face: 91 % fake"),
+        ("How likely is it that it is real?", "fake", "The face: 91 % fake (84–96 %). That leaves 9 % for genuine."),
+        ("What is the chance that this is genuine?", "fake", "The face: 91 % fake (84–96 %). That leaves 9 %"),
+        ("What is your best guess?", "fake", "I do not guess"),
+        (
+            "My colleague says it's real.",
+            None,
+            "The face: fake, 91 % fake (84–96 %). I have this file and nothing else",
+        ),
+        ("I took this photo myself!", None, "The face: fake, 91 % fake (84–96 %). I have this file and nothing else"),
+        ("What would change your mind?", None, "The face: fake, 91 % fake (84–96 %). Another file may give another"),
+        ("Is this admissible as evidence?", None, "What the law says I cannot tell: ask a lawyer."),
+        ("How should I word it?", None, "Say no more than the report does, for example: “An automated examination"),
+        ("Left from whose view?", None, "Left and right of a face are the subject's own"),
+        ("Does it work for children?", None, "Errors by groups of people were not measured"),
+        ("How do I get a PDF?", None, "On the command line `facewitness analyze FILE --format html`"),
+        ("Can you show me?", None, "On the command line"),
+        ("Did this really happen?", None, "Whether what is shown happened was not examined"),
+        ("Has it been used before?", None, "Where, when and by whom it was made was not examined"),
+    ],
+)
+def test_what_is_asked_beside_the_verdict_gets_no_yes_and_no_other_answer(two, question, label, begins):
+    one = Dialogue(replace(two.report, people=two.report.people[:1]))
+    answer = one.ask(question)
+    assert answer.text.startswith(begins)
+    assert answer.label == label
+
+
+def test_an_eye_on_the_left_is_told_whose_left_that_is(two):
+    one = Dialogue(replace(two.report, people=two.report.people[:1]))
+    assert one.ask("Is the eye on the left fake?").text.endswith("is on the right of the picture.")
+    assert "the subject's own" not in one.ask("Is the left eye fake?").text
+
+
+def test_thresholds_are_told_with_the_digits_that_keep_them_apart(two):
+    person = two.report.people[1]
+    verdict = replace(person.verdict, fake=0.27, thresholds=(0.2734, 0.95))
+    one = Dialogue(replace(two.report, people=(replace(person, verdict=verdict),)))
+    assert "27.0 % fake" in one.ask("How sure are you?").text
+    assert "Below 27.3 % there is no sign" in one.ask("How sure are you?").text
+    assert "judged by 27.3 % and" in one.ask("What is the threshold?").text
+
+
+def test_what_a_report_without_places_says_to_do_names_none(two):
+    clean = Dialogue(replace(two.report, people=two.report.people[1:]))
+    assert clean.ask("What should I do next?").text.startswith("Search for the original")
+
+
+def test_a_cause_is_only_sought_for_a_sign(two):
+    clean = Dialogue(replace(two.report, people=two.report.people[1:]))
+    assert "No sign was found that would need a cause." in clean.ask("Could it just be make-up?").text

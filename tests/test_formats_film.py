@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -116,13 +117,33 @@ def test_a_question_may_be_about_time(analysis):
     assert (early.label, all_of_it.label) == ("real", "fake"), "not only the moment that is named first counts"
     assert early.text.startswith("From 0:00.0 to 0:01.0 the probability of forgery is 10 %, at ")
     assert "fake at " in all_of_it.text and "no sign of forgery found at " in all_of_it.text
-    assert "in the film itself" in talk.ask("What should I do next?").text
+    assert "neither for nor against the film" in talk.ask("What should I do next?").text
     both = talk.ask("Is 0:02 more fake than 0:00?").text
     assert "At 0:02.0 the probability" in both and "At 0:00.1 the probability" in both
     assert talk.ask("How long is the film?").text.startswith("The film lasts 0:02.4: 60 frames at 25 a second.")
     assert "The face is inconclusive" in talk.ask("Who is fake?").text
     photo = Dialogue(Analyzer(finder="whole", witnesses=[Late()]).analyze(np.full((90, 90, 3), 90, np.uint8)))
     assert "has no time" in photo.ask("When?").text
+
+
+def test_a_moment_is_that_of_whoever_is_seen_then(analysis):
+    (person,) = analysis.report.people
+    people = [replace(person, timeline=part) for part in (person.timeline[:5], person.timeline[5:])]
+    two = replace(analysis.report, people=tuple(people))
+    early, late = (Dialogue(two).ask(f"Is it fake at {second}?") for second in ("0:00", "0:02"))
+    assert early.text.startswith("At 0:00.1 the probability of forgery is 10 %")
+    assert late.text.startswith("Person 2: at 0:02.0 the probability of forgery is 95 %")
+    both = Dialogue(two).ask("Is it fake between 0:00 and 0:02?").text
+    assert both.startswith("Person 1: from 0:00.0") and "Person 2: from 0:00.0" in both
+    assert Dialogue(two).ask("Is person 1 fake at 0:02?").text.startswith("At 0:01.")
+
+
+def test_when_somebody_is_seen_is_no_question_of_forgery(analysis):
+    (person,) = analysis.report.people
+    line = (*person.timeline[:3], *person.timeline[7:])
+    gap = Dialogue(replace(analysis.report, people=(replace(person, timeline=line),)))
+    text = gap.ask("When does person 1 appear?").text
+    assert text.startswith("Seen and judged from 0:00.1 to 0:00.6 and from 0:01.8 to 0:02.2, at 6 moments.")
 
 
 def test_a_moment_may_be_counted_from_the_one_that_was_spoken_of(analysis):

@@ -38,6 +38,8 @@ def meant(question, boxes, **more):
         ("Is the second person in the bottom row fake?", UNCLEAR, UNCLEAR, (4,)),
         ("Is the top left face fake?", UNCLEAR, UNCLEAR, (0,)),
         ("Is the bottom right one fake?", UNCLEAR, UNCLEAR, (5,)),
+        ("Is the person top left fake?", UNCLEAR, UNCLEAR, (0,)),
+        ("Is bottom right fake?", UNCLEAR, UNCLEAR, (5,)),
         ("Is the big face on the left fake?", UNCLEAR, UNCLEAR, UNCLEAR),  # two things of which one is not true
         ("Is the big face on the right fake?", (1,), UNCLEAR, UNCLEAR),
         ("What of face 2?", (1,), (1,), (1,)),

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness import (
+    advice,
     drawn,
     geometry,
     moments,
@@ -56,6 +57,7 @@ from facewitness.phrases import (
     error_rates,
     is_film,
     known,
+    limits_of,
     listed,
     odds,
     of_medium,
@@ -152,68 +154,6 @@ ENGLISH_ONLY = (
     'Only questions in English are read. Ask, for example: "Is this face fake?", "Where was it forged?", "How sure are '
     'you?"'
 )
-MEANINGS: tuple[tuple[str, str], ...] = (
-    (
-        r"inconclusive|undecided|cannot be decided",
-        "Inconclusive means that the evidence does not allow a decision in either direction: the probability lies "
-        "between the two thresholds, the face is too poor to judge, or witnesses or views of the face contradict each "
-        "other. It is neither a weak yes nor a weak no.",
-    ),
-    (
-        r"weak|moderate|strong|signs?\b",
-        "A sign's strength is the measured share of such signs that are right: weak below 50 %, moderate from 50 %, "
-        "strong from 70 %, very strong from 90 %.",
-    ),
-    (r"no sign|real|genuine|authentic", f"{WORDS['real'][0]} means: {WORDS['real'][1]}"),
-    (
-        r"threshold",
-        "Below the lower threshold there is no sign of forgery, from the upper one on a face is called fake, and "
-        "between them it is inconclusive. They were chosen so that few genuine faces are called fake.",
-    ),
-    (
-        r"interval|range|in brackets|\d ?[–-] ?\d+ ?%",
-        "The range beside a probability is its 95 % interval: how far the probability would move with other faces to "
-        "measure it on. It is not the chance that the verdict is right.",
-    ),
-    (
-        r"fake|forged|manipulated",
-        "Fake means that the probability of forgery reaches the upper threshold. The places named with it are where "
-        "the evidence lies, not proof of what was done there.",
-    ),
-    (
-        r"probabilit|per ?cent|%|calibrated|chance",
-        "The probability is calibrated: of known faces given 80 %, about 80 in 100 were forged. Pictures of another "
-        "origin may behave differently.",
-    ),
-    (
-        r"quality",
-        "The quality says how far a face can be trusted as evidence: 1 is a large, sharp face seen from the front.",
-    ),
-    (
-        r"rests? on|painted over",
-        "To see on what the score rests, a place is painted over and the face is scored again: where that lowers the "
-        "score more than for another place, the score rests on it.",
-    ),
-    (
-        r"\bauc\b",
-        "The AUC is how often a forged face gets a higher score than a genuine one: 1 for always, 0.5 for no more "
-        "often "
-        "than by chance.",
-    ),
-    (r"\bregions?\b", "A region is a part of the face that has a name, such as the nose or the left eye."),
-    (
-        r"witness|compact|kfd|mare",
-        "A witness is a program that examines faces: it gives a score and the places that it suspects.",
-    ),
-    (r"mask|overlay|colou?r", "The mask shows where on the face a witness suspects a change: the higher, the more so."),
-    (r"finding", "A finding is one place that gives a forgery away, with a box to look at and a measured strength."),
-)
-_MEANINGS = tuple((re.compile(words), meaning) for words, meaning in MEANINGS)
-NEXT = (
-    "Look at the places that the report names, in the picture itself. Search for the original, with a reverse image "
-    "search, and compare. Ask whoever sent it for the unedited file. Have a second method or an examiner look at it."
-)
-
 _RATES = ((0.5, "half of all faces are"), (0.1, "1 in 10 is"), (0.01, "1 in 100 is"))  # what _rate tells unasked
 
 KINDS_KNOWN = ("knows", "does_not_know")  # the sentences of a witness's card that say which forgeries it knows
@@ -226,6 +166,12 @@ ASIDE = frozenset(
         "means",
         "publish",
         "next",
+        "left",
+        "word",
+        "others",
+        "files",
+        "mind",
+        "groups",
         "wrong",
         "tool",
         "unexamined",
@@ -524,9 +470,9 @@ class Dialogue:
                 return self._self(asked.question)
             case "again":
                 return self._again(asked.question)
-            case "means" | "publish" | "next":
-                answer = self._about_the_report(asked.intent, asked.question)
-                lead = "" if asked.intent == "means" else f"{WORDS['no_face'][1]} "
+            case intent if intent in _OF_THE_REPORT:
+                answer = self._about_the_report(intent, asked.question)
+                lead = "" if intent in ("means", "left", "files") else f"{WORDS['no_face'][1]} "
                 return replace(answer, text=f"{lead}{answer.text}")
         return Answer(WORDS["no_face"][1], None, intent="no_face")
 
@@ -561,7 +507,7 @@ class Dialogue:
         of_all = questions.of_them(asked.question) and len(self.report.people) > 1
         if of_all and asked.intent == "verdict" and not (asked.meant or self._chosen or self._spoken_of):
             asked.intent = "which"  # nobody was spoken of before: all are meant
-        if asked.intent in ("means", "publish", "next"):
+        if asked.intent in _OF_THE_REPORT and not (asked.named and asked.intent in ("mind", "others")):
             return self._about_the_report(asked.intent, asked.question)
         if asked.meant == () and asked.intent == "signs":
             asked.meant = None  # "the most suspicious" is a place
@@ -580,7 +526,9 @@ class Dialogue:
             text = f"{_capital(what)} was not examined: such edits alone count as no forgery. {_OF_A_FACE}"
             return Answer(text, None, intent="unexamined")
         if what == patterns.KEPT:
-            return Answer(f"{_capital(what)} does not stand in the report.", None, intent="unexamined")
+            return Answer(advice.KEEPING, None, intent="unexamined")
+        if what in (patterns.BEFORE, patterns.HAPPENED):
+            return Answer(_not_examined(what), None, intent="unexamined")
         if what in (patterns.ADDED, patterns.SAME) and not asked.named and asked.intent in _OF_CONTENT:
             return Answer(self._content(what, asked.meant), None, intent="unexamined")
         return None
@@ -620,7 +568,10 @@ class Dialogue:
             return Answer(self._photograph(), None, intent="unexamined")
         if asked.unexamined == patterns.PROCESSED:
             if not asked.named and asked.intent in ("", "when", "where", "quality"):
-                return Answer(f"{_not_examined(asked.unexamined)}{self._of_file()}", None, intent="unexamined")
+                not_examined, of_file = _not_examined(asked.unexamined), self._of_file()
+                if of_file:  # then the report does say something of it
+                    not_examined = not_examined.removesuffix(_NOTHING)
+                return Answer(f"{not_examined}{of_file}", None, intent="unexamined")
         elif asked.unexamined not in (None, patterns.ADDED):
             return Answer(_not_examined(asked.unexamined), None, intent="unexamined")
         asked.stretch = times.stretch_asked_for(asked.question, moments.seconds_of(self.report)) if self._film else None
@@ -664,6 +615,10 @@ class Dialogue:
         named_in_time = times.moments_asked_for(asked.question) or times.frames_asked_for(asked.question)
         if asked.stretch is not None or named_in_time:
             self._moment = asked.stretch or self._span(asked.question)
+            if asked.meant is None and not self._chosen and self._moment is not None:
+                seen = moments.seen(self.report, *self._moment)
+                if seen and seen != (self.face,):
+                    return self._of_all_seen(seen, asked)
             answer = moments.in_time(self.report, face, asked.stretch, asked.named, asked.question)
         elif asked.named and asked.intent == "when":
             answer = moments.when_at(face, asked.named)
@@ -671,6 +626,16 @@ class Dialogue:
             return None
         self._spoken_of = asked.named
         return self._with_who_is_meant(answer)
+
+    def _of_all_seen(self, which: Sequence[int], asked: _Asked) -> Answer:
+        """What was seen at a moment that is named, of each who was there then."""
+        parts = [
+            moments.in_time(self.report, self.report.people[i], asked.stretch, asked.named, asked.question)
+            for i in which
+        ]
+        texts = [f"Person {i + 1}: {lower(part.text)}" for i, part in zip(which, parts, strict=True)]
+        self._spoken_of = asked.named
+        return Answer(" ".join(texts), *of_parts(parts), asked.named, "when")
 
     def _span(self, question: str) -> tuple[float, float] | None:
         """The first and the last second that a question names, also by frames."""
@@ -695,6 +660,8 @@ class Dialogue:
             which = listed([f"the {regions.title(name)}" for name in asked.named])
             return replace(quality, text=f"That was not measured of {which} alone. {quality.text}")
         answer = where.about_regions(self._person, asked.named, asked.question)
+        if questions.of_a_side_seen(asked.question, asked.named):
+            answer = replace(answer, text=f"{answer.text} {advice.SIDES}")
         if questions.of_nothing_else(asked.question) and answer.label == "fake":
             answer = replace(answer, text=where.and_elsewhere(self._person, asked.named, answer.text))
         return self._with_who_is_meant(answer)
@@ -971,15 +938,21 @@ class Dialogue:
         chances = odds(face.verdict)
         match label:
             case "fake":
-                answer = f"{questions.yes_or_no(question, forged=True)}{which} is judged fake: {chances}."
+                begin = self._excluded(question, label) or questions.yes_or_no(question, forged=True)
+                answer = f"{begin}{which} is judged fake: {chances}."
             case "real":
-                begin = _AS_SEEN[questions.yes_or_no(question, forged=False)]
+                begin = self._excluded(question, label) or _AS_SEEN[questions.yes_or_no(question, forged=False)]
                 proof = of_medium(NO_PROOF, self._film)
                 answer = f"{begin}{which} shows no sign of forgery: {chances}. {proof}"
             case _:
                 answer = f"That cannot be decided. {which} is inconclusive: {chances}."
         reasons = " ".join(face.verdict.reasons) if label == "inconclusive" else ""
         return Answer(f"{f'{answer} {reasons}'.strip()}{self._edits(question)}", label, face.findings, intent="verdict")
+
+    def _excluded(self, question: str, label: Label) -> str:
+        """What begins the answer to "Could it be real after all?" of what was judged fake, and the other way about."""
+        possible = questions.possible(question) and label not in questions.labels_named(question)
+        return "That cannot be excluded: any verdict can be wrong. " if possible else ""
 
     def _which_verdict(self, face: PersonReport, question: str) -> Answer:
         """Which verdict was given, to "is the verdict fake?": of the picture, where nobody was spoken of."""
@@ -1008,10 +981,11 @@ class Dialogue:
         verdict = self.report.verdict
         if verdict is None:
             return self._which_faces()
+        lead = self._excluded(question, verdict.label)
         begin = {
-            "fake": f"{questions.yes_or_no(question, forged=True)}The {self._medium} has a {someone(self._film)} "
-            "that is judged fake.",
-            "real": f"{_AS_SEEN[questions.yes_or_no(question, forged=False)]}{WORDS['real'][0]}. "
+            "fake": f"{lead or questions.yes_or_no(question, forged=True)}The {self._medium} has a "
+            f"{someone(self._film)} that is judged fake.",
+            "real": f"{lead or _AS_SEEN[questions.yes_or_no(question, forged=False)]}{WORDS['real'][0]}. "
             f"{of_medium(NO_PROOF, self._film)}",
             "inconclusive": "That cannot be decided.",
         }[verdict.label]
@@ -1020,11 +994,15 @@ class Dialogue:
 
     def _sure(self, face: PersonReport, question: str) -> Answer:
         verdict = face.verdict
-        text = f"{self._which()}: {odds(verdict)}."
+        guess = "I do not guess: what was measured is all that I have. " if _GUESS.search(normal(question)) else ""
+        text = f"{guess}{self._which()}: {odds(verdict)}."
+        known_chance = verdict.fake is not None and not verdict.is_unjudged
+        if known_chance and _LIKELY.search(normal(question)) and questions.labels_named(question) == ("real",):
+            text += f" That leaves {percent(1 - (verdict.fake or 0.0))} for genuine."
         if verdict.interval is not None:
             text += " The range is the 95 % interval of that probability."
-        if verdict.thresholds is not None:
-            low, high = map(percent, verdict.thresholds)
+        if (limits := limits_of(verdict)) is not None:
+            low, high = limits
             text += f" Below {low} there is no sign of forgery, from {high} on it is fake, and inconclusive in between."
         if verdict.cause == "contradiction":  # then the thresholds alone do not say why it is not decided
             text = " ".join((text, *verdict.reasons))
@@ -1063,9 +1041,12 @@ class Dialogue:
         return Answer(f"{lead}{places}. {_sentences(face)}", face.verdict.label, face.findings, intent="where")
 
     def _why(self, face: PersonReport, question: str) -> Answer:
-        lead = ""
-        if (why := _why_what(question)) is not None and why != face.verdict.label:
-            lead = f"{self._which()} is not judged that: {WORDS[face.verdict.label][0].lower()}, {odds(face.verdict)}."
+        lead, label = "", face.verdict.label
+        if (why := _why_what(question)) is not None and why != label:
+            is_it = "is judged that" if label in questions.labels_named(question) else "is not judged that"
+            lead = f"{self._which()} {is_it}: {WORDS[label][0].lower()}, {odds(face.verdict)}."
+            if label == "real" and label in questions.labels_named(question):
+                lead = "No examination can show that a picture is genuine, so it is not called that."
         text = " ".join(part for part in (lead, *face.verdict.reasons, _sentences(face)) if part)
         return Answer(text, face.verdict.label, face.findings, intent="why")
 
@@ -1131,11 +1112,14 @@ class Dialogue:
 
     def _else(self, face: PersonReport, question: str) -> Answer:
         """Whether something else than a forgery left a sign: that was not told apart."""
-        text = (
-            f"{self._which()}: {WORDS[face.verdict.label][0].lower()}, {odds(face.verdict)}. What else may have left a "
-            "sign, such as a filter, make-up, light or compression, was not told apart from a forgery. How often "
-            "genuine faces are called fake was measured: ask “How often are you wrong?”."
-        )
+        text = f"{self._which()}: {WORDS[face.verdict.label][0].lower()}, {odds(face.verdict)}."
+        if face.verdict.label == "real":
+            text += " No sign was found that would need a cause. Compression and filters can also hide signs."
+        else:
+            text += (
+                " What else may have left a sign, such as a filter, make-up, light or compression, was not told apart "
+                "from a forgery. How often genuine faces are called fake was measured: ask “How often are you wrong?”."
+            )
         return Answer(f"{text}{_shares(face)}", face.verdict.label, intent="else")
 
     def _what_if(self, face: PersonReport, question: str) -> Answer:
@@ -1260,7 +1244,7 @@ class Dialogue:
 
     def _when(self, face: PersonReport, question: str) -> Answer:
         self._moment = moments.spoken_of(face, question) or self._moment
-        return moments.when(self.report, face)
+        return moments.when(self.report, face, question)
 
     def _length(self, question: str) -> Answer:
         return moments.length(self.report)
@@ -1330,23 +1314,57 @@ class Dialogue:
         return Answer(text, None, intent="which")
 
     def _about_the_report(self, intent: str, question: str) -> Answer:
-        """Questions about what the report means and what to do with it."""
+        """Questions about what the report means, what to do with it and what it does not know."""
         verdict = self.report.verdict
-        stands = self._said_by_the_file or _STANDS[None if verdict is None else verdict.label]
-        if intent == "means":
-            text = normal(question)
-            definition = next((meaning for words, meaning in _MEANINGS if words.search(text)), None)
-            here = self.report.people[self.face].verdict.thresholds if self.report.people else None
-            if definition and here is not None and re.search(r"\bthresholds?\b", text):
-                low, high = map(percent, here)
-                definition += f" {self._which()} is judged by {low} and {high}."
-            return Answer(definition or f"I cannot explain that word. {CAN_ASK}", None, intent=intent)
-        if intent == "next":
-            text = f"{NEXT} {stands}".strip()
-        else:
-            decision = "That decision is yours: one result is not enough to publish or to accuse anybody."
-            text = " ".join(part for part in (decision, stands, NEXT) if part)
-        return Answer(of_medium(text, self._film), None, intent=intent)
+        stands = self._said_by_the_file or advice.STANDS[None if verdict is None else verdict.label]
+        steps = advice.steps(any(person.findings for person in self.report.people))
+        person = self._person if self.report.people else None
+        here = ""
+        if person is not None:
+            here = f"{self._which()}: {WORDS[person.verdict.label][0].lower()}, {odds(person.verdict)}."
+        match intent:
+            case "means":
+                parts = [self._meaning(question, here)]
+            case "left":
+                parts = [advice.SIDES, f"Faces are numbered {self._order}." if len(self.report.people) > 1 else ""]
+            case "files":
+                parts = [advice.FILES]
+            case "next":
+                parts = [steps, stands]
+            case "others":
+                parts = [here or stands, advice.OTHERS]
+            case "mind":
+                parts = [here or stands, advice.MIND]
+            case "groups":
+                parts = [*(s for described in _witnesses(self.report) for s in known(described, ("groups",)))]
+                parts = parts or ["Errors by groups of people were not measured, or do not stand in this report."]
+            case "word":
+                label = None if verdict is None else verdict.label
+                fakes = [p.verdict for p in self.report.people if p.verdict.label == "fake" and p.verdict.fake]
+                surest = max(fakes, key=lambda v: v.fake or 0.0, default=None)
+                by = f"facewitness {visible(str(self.report.made_by.get('version', '')))}".strip()
+                if label == "fake" and surest is None:
+                    parts = [stands, advice.YOURS]
+                else:
+                    chances = "" if surest is None else percent(surest.fake or 0.0)
+                    parts = [advice.wording(label, by, chances, len(self.report.people))]
+            case _:
+                law = advice.NO_LAWYER if _LEGAL.search(normal(question)) else ""
+                parts = [law, advice.YOURS, stands, steps]
+        return Answer(of_medium(" ".join(filter(None, parts)), self._film), None, intent=intent)
+
+    def _meaning(self, question: str, here: str) -> str:
+        """What a word means; where "that" is asked about, the verdict stands beside it."""
+        meaning = advice.meaning(question)
+        if meaning is None:
+            return f"I cannot explain that word. {CAN_ASK}"
+        text = normal(question)
+        limits = limits_of(self._person.verdict) if self.report.people else None
+        if limits is not None and re.search(r"\bthresholds?\b|^(?:but |and |so )?why \d", text):
+            meaning += f" {self._which()} is judged by {limits[0]} and {limits[1]}."
+        elif re.search(r"\b(?:that|this|it|%|per ?cent)\W* (?:\w+ )?means?\b|^is\b", text):
+            meaning = f"{meaning} {here}".strip()
+        return meaning
 
     def _wrong(self, face: PersonReport, question: str) -> Answer:
         rates = [
@@ -1388,15 +1406,15 @@ class Dialogue:
 
     def _suppose_real(self, face: PersonReport, question: str) -> Answer:
         named = regions_of(where.suspected(face))
-        quiet = [r for r in regions.MARE if r not in named and not covers(named, r)]
+        quiet = [r for r in regions.MARE if r not in named and r not in face.face.unseen and not covers(named, r)]
         if _is_unmeasured(face):
             answer = "Nothing was measured that could speak for it."
         elif quiet:
-            answer = f"What would speak for it: no sign at {listed(regions.title(r) for r in quiet)}."
+            answer = f"What would speak for it: no sign at the {listed(regions.title(r) for r in quiet)}."
         else:
             answer = "Nothing speaks for it: signs were found everywhere."
         if named:
-            answer += f" Against it: signs at {listed(titled(r) for r in sorted(named))}."
+            answer += f" Against it: signs at the {listed(titled(r) for r in sorted(named))}."
         return Answer(f"{answer} {self._stands(face)}", face.verdict.label, intent="suppose_real")
 
     def _both(self, face: PersonReport, side: str | None, intent: str | None = None) -> Answer:
@@ -1415,7 +1433,8 @@ class Dialogue:
         signs = () if _is_unmeasured(face) else where.suspected(face)
         if not weighed:
             named = regions_of(signs)
-            quiet = [name for name in regions.MARE if name not in named and not covers(named, name)]
+            unseen = face.face.unseen
+            quiet = [name for name in regions.MARE if not (name in named or name in unseen or covers(named, name))]
             parts.append("For “fake”: " + (" ".join(in_words(f) for f in signs) or "nothing that was measured."))
             calm = f"no sign at the {listed(regions.title(name) for name in quiet)}" if quiet else "nothing"
             parts.append(f"For “real”: {calm if not _is_unmeasured(face) else 'nothing that was measured'}.")
@@ -1427,6 +1446,13 @@ class Dialogue:
         return f"A supposition changes nothing of the verdict: {WORDS[face.verdict.label][0].lower()}, {chances}."
 
 
+_OF_THE_REPORT = ("means", "left", "files", "next", "word", "others", "mind", "groups", "publish")
+_LEGAL = re.compile(
+    r"\b(?:court|(?:il)?legal\w*|lawyers?|jury|judge|admissib\w+|crimes?|criminal|defam\w+|libel\w*|slander\w*|"
+    r"lawsuit|prosecut\w+|police|consent|sued?|evidence)\b"
+)
+_LIKELY = re.compile(r"\b(?:likely|probable|probability|chances?|odds|likelihood|per ?cent)\b")
+_GUESS = re.compile(r"\b(?:guess|gut feeling|hunch|bet|choose|pick|forced)\b")
 _OF_PARTS = re.compile(
     r"\b(?:put into|composite|changed since|cut or turned|edited|saved as JPEG at least twice|screenshot)\b"
 )
@@ -1438,12 +1464,6 @@ _OF_SOMEBODY = ("who it is", patterns.SAME)
 _OF_A_PLACE = ("", "verdict", "why", "where", "sure", "quality", "made")
 _OF_CONTENT = ("", "verdict", "which", "faces", "where", "when", "made", "kind", "signs")
 _AS_SEEN = {"": "", "Yes. ": "As far as can be seen, yes. ", "No. ": "Not as far as can be seen. "}
-_STANDS: dict[Label | None, str] = {
-    "fake": "The report calls a face fake; genuine faces are called so now and then (ask: how often are you wrong?).",
-    "real": "The report found no sign of forgery, which does not prove that the picture is genuine.",
-    "inconclusive": "The report is inconclusive: it speaks neither for nor against the picture.",
-    None: "",
-}
 
 
 def can_answer(witness: object) -> bool:
@@ -1455,11 +1475,14 @@ def can_answer(witness: object) -> bool:
     return callable(getattr(witness, "answer", None)) and bool(getattr(witness, "answers_questions", True))
 
 
+_NOTHING = " The report says nothing about that."
+
+
 def _not_examined(what: str) -> str:
     """The answer about what nobody looked at."""
-    one = what in ("the background", "the body", "who it is") or what.startswith(("where", "how", "whether"))
+    one = what in ("the background", "the body") or what.startswith(("who", "where", "how", "whether"))
     were = "was" if one else "were"
-    return f"{_capital(what)} {were} not examined: only faces are. The report says nothing about that."
+    return f"{_capital(what)} {were} not examined: only faces are.{_NOTHING}"
 
 
 def _witnesses(report: Report) -> tuple[Mapping[str, Any], ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from facewitness import questions, regions, times
 from facewitness.answers import Answer, counted, is_at, of_parts
@@ -48,14 +49,59 @@ def length(report: Report) -> Answer:
     return Answer(" ".join(parts), intent="length")
 
 
-def when(report: Report, face: PersonReport) -> Answer:
-    """When a person looks forged, and when most and least.
+_SEEN = re.compile(r"\b(?:appears?|seen|visible|shown|on screen|enters?|leaves?|comes? in|in (?:the|this) \w+)\b\W*$")
+_GAP = 3.0  # times the usual distance between two moments: a longer one is a time when somebody is not seen
+
+
+def _usual_gap(seconds: Sequence[float]) -> float:
+    """The usual distance between moments that were judged."""
+    gaps = sorted(b - a for a, b in pairwise(seconds))
+    return gaps[len(gaps) // 2] if gaps else 0.0
+
+
+def _runs(seconds: Sequence[float]) -> str:
+    """From when to when somebody is seen, in words, each stretch without a gap."""
+    longest, fine = _GAP * _usual_gap(seconds), digits(seconds)
+    runs = [[seconds[0], seconds[0]]]
+    for second in seconds[1:]:
+        if second - runs[-1][1] > longest:
+            runs.append([second, second])
+        runs[-1][1] = second
+    return listed(
+        f"from {span(first, last, fine)}" if first < last else f"at {clock(first, fine)}" for first, last in runs
+    )
+
+
+def seen(report: Report, start: float, end: float) -> tuple[int, ...]:
+    """Who was judged at a moment or in a part of a film, or nearest to it: their numbers, from 0.
+
+    Args:
+        report: That is spoken of.
+        start: In seconds.
+        end: In seconds; `start` for a moment.
+    """
+    away = {}
+    for number, person in enumerate(report.people):
+        seconds = [moment.at.seconds or 0.0 for moment in _scored(person)]
+        if seconds:
+            distance = min(max(start - second, second - end, 0.0) for second in seconds)
+            away[number] = distance, _usual_gap(seconds) / 2
+    nearest = min((distance for distance, _ in away.values()), default=0.0)
+    return tuple(number for number, (distance, near) in away.items() if distance <= nearest + near)
+
+
+def when(report: Report, face: PersonReport, question: str = "") -> Answer:
+    """When a person looks forged, and when most and least; or when somebody is seen, where that is asked.
 
     Args:
         report: That is spoken of.
         face: The person.
+        question: As it was asked.
     """
     scored = _scored(face)
+    if scored and question and _SEEN.search(question.lower()):
+        seconds = [moment.at.seconds or 0.0 for moment in scored]
+        return Answer(f"Seen and judged {_runs(seconds)}, at {counted(scored, 'moment')}.", None, intent="when")
     if not scored:
         missing = "Fewer than two moments of the film were judged: nothing is said of its course in time."
         return Answer(missing if is_film(report) else "The picture has no time: it is a photo.", None, intent="when")

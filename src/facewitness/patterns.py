@@ -39,6 +39,15 @@ _KIN = (
 _AI = r"(?:ai|artificial intelligence|a machine|a computer|a (?:neural )?network|a generator)"
 MEDIUM = r"(?:photo\w*|picture|image|film|video|file|clip|shot|recording|portrait|selfie)"
 _FILM = r"(?:film|video|clip|footage|recording|movie)\b"
+_OTHER = (  # who else may have said something of a picture
+    r"(?:tools?|detectors?|programs?|software|apps?|websites?|sites?|experts?|colleagues?|friends?|editors?|boss|"
+    r"analysts?|lab|models?|ai|checkers?|fact[ -]?checkers?|photographer|source|police|everybody|everyone|they)"
+)
+_GROUP = (  # of people, about whom one asks how often a verdict is wrong
+    r"(?:children|kids|babies|teenagers|women|men|old(?:er)? (?:people|faces)|young(?:er)? (?:people|faces)|"
+    r"(?:black|white|asian|african|dark(?:er)?|light(?:er)?|brown|indian|latino|hispanic)[ -]"
+    r"(?:people|persons|faces|women|men|skin\w*|users)|people (?:with|of))"
+)
 ASKS = r"(?:is|are|was|were|do|does|did|has|have)(?:n't)?"  # how a question for yes or no begins
 _SO_MANY = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|\d{1,4})"
 NONE = rf"(?:nobody|no one|none|neither|no(?: \w+)? {NOUN})"  # of such a question nobody can tell what "yes" says
@@ -75,6 +84,9 @@ INTENTS: dict[str, str] = {
         rf"\b(?:if|when|where|suppos\w+|assum\w+)\b.*\b\d+(?:\.\d+)? ?(?:%|per ?cent)(?: of (?!it\b|(?:the|this|that|"
         rf"his|her) (?:\w+ )?(?:{_FILM}|{NOUN}\b|skin\b|picture\b|photo\b|image\b|nose|mouth|eyes?)).*)? "
         rf"(?:are|is|were) {FAKE}\b",
+        # "If half of the pictures that I get are fake?"
+        rf"\b(?:if|when|where|suppos\w+|assum\w+)\b.*\b(?:half|most|few|an? (?:third|quarter|fifth|tenth)) (?:of )?"
+        rf"(?:\w+ ){{0,2}}(?:pictures|photo\w*s|images|videos|films|faces|files|uploads)\b.*\b{FAKE}",
         # "Fakes are rare: what then?"
         rf"\b{FAKE}(?: (?:pictures?|faces?|photos?|videos?|films?))? (?:is|are|were) (?:very |so |that |extremely |"
         r"quite )?(?:rare|uncommon|scarce|common|frequent)\b",
@@ -102,6 +114,8 @@ INTENTS: dict[str, str] = {
         r"\b(?:what|which) version\b",  # "Which version is this?"
         # "Are you human?"
         r"\bare you (?:an? )?(?:\w+ ){0,2}(?:ai|bot|chatbot|human|person|machine|program|model)\b",
+        # "Can you search the web?"
+        r"\b(?:can|could|do|will) you (?:\w+ )?(?:search|google|look up|browse|analy[sz]e an?|do an?)\b",
     ),
     "again": _any(
         # "Can you repeat that?"
@@ -127,23 +141,33 @@ INTENTS: dict[str, str] = {
     ),
     "means": _any(
         r"\bwhat does the (?:mask|overlay|heat ?map|colou?rs?) (?:show|say)\b",  # "What does the mask show?"
-        r"\bwhat (does|do|did|is|are)\b.*\b(means?|meaning|meant)\b",  # "What does inconclusive mean?"
+        # "What does inconclusive mean?"
+        r"\bwhat (?:does|do|did|is|are)\b(?!.*\bdo you mean(?: by (?:that|this|it))?\W*$).*\b(?:means?|meaning|"
+        r"meant)\b",
+        # "Does that mean that it is genuine?", "So 26 % means a quarter of the face?"
+        rf"\b(?:inconclusive|undecided|{FAKE}|{REAL}|signs?|probabilit\w+|percentage|score|that|this|it|\d+(?:\.\d+)? ?"
+        r"(?:%|per ?cent))\W* (?:really |then |just |also )?means?\b",
+        # "Is the probability the share of the face that was changed?"
+        r"\bis (?:the |that |this )?(?:probability|percentage|score|number|\d+(?:\.\d+)? ?%) (?:of forgery )?(?:the|a) "
+        r"(?:share|part|fraction|percentage|amount|proportion)\b",
+        # "Is 26 % of the face fake?"
+        r"(?<!if )\b\d+(?:\.\d+)? ?(?:%|per ?cent) of (?:it|the (?:face|picture|photo|image|skin|pixels)|this|him|"
+        r"her)\b",
+        # "Is inconclusive the same as 50 %?"
+        r"\b(?:inconclusive|undecided|no sign)(?: of forgery)? (?:is )?the same as\b",
+        rf"\bdifference between\b.*\b{LABEL}\b",  # "What is the difference between fake and inconclusive?"
+        # "Why is the interval so wide?", "Why 95 %?"
+        r"\bwhy (?:is|are|was|were) (?:the |your |this |that )?(?:interval|range|thresholds?|limits?)\b",
+        r"^(?:but |and |so )?why (?:\d+(?:\.\d+)? ?(?:%|per ?cent)|(?:the |this |that )?threshold)\W*$",
+        # "What is a deepfake?", "What is C2PA?"
+        r"^(?:and )?what(?:'s| is| are) (?:an? |the )?(?:deep ?fakes?|face[ -]?swaps?|c2pa|content credentials?|"
+        r"provenance|exif|dfdc|faceforensics\W*|deepfacelive|style ?gan ?\d?|neuraltextures|log[ -]?odds)\W*$",
         r"\bmeaning of\b",  # "The meaning of calibrated?"
         r"\bdefin(e|ition)\b",  # "A definition of fake?"
         # "What is a witness?"
         r"\bwhat(('s)| is| are) (an? |the )?(inconclusive|calibrated|thresholds?|interval|probability of forgery|"
         r"mask|((very )?strong|moderate|weak) sign|findings?|witness(es)?|auc|compact|kfd|mare|regions?)\b(?! "
         r"(?:\w+ )?(?:of|in|on) )",
-    ),
-    "publish": _any(
-        r"\b(?:court|legal\w*|lawyer|judge and jury)\b",  # "Would this hold in court?"
-        # "Can I publish this?"
-        r"\b(can|may|should|could|shall|must|ok(ay)?|safe|allowed)\b(?! you\b).*\b(publish|print|post|share|run|use|"
-        r"air|broadcast|accuse|rely on|sue|fire|report (him|her|them|it))\b",
-        r"\bfit (to|for) (print|publication)\b",  # "Is it fit to print?"
-        # "Can I tell my readers that it is fake?"
-        r"\b(?:can|may|should|could|shall|must) (?:i|we) (?:tell|say|write|claim|state|announce|call (?:it|this|him|"
-        r"her|them))\b",
     ),
     "next": _any(
         r"\bwhat (should|shall|can|could|do|must|would) (i|we|you|one)\b.*\bdo\b",  # "What should I do next?"
@@ -152,21 +176,125 @@ INTENTS: dict[str, str] = {
         r"\b(what|how) now\b",  # "What now?"
         r"\bwhat to do\b",  # "What to do?"
         r"\bwhat (should|can|do) (i|we) (check|try|look (at|for))\b",  # "What should I look for?"
+        # "How do I find the original?"
+        r"\bhow (?:can|could|do|does|should|would) (?:i|we|you|one) (?:find|get|trace|track down|search for|look "
+        r"for)\b.*"
+        r"\b(?:original|source|unedited|other copies)\b",
+        r"\breverse[ -](?:image|picture|photo)\b|\b(?:google|bing|yandex|tin ?eye)\b",  # "Do a reverse image search."
+        # "Which tool should I use besides?"
+        r"\b(?:which|what|any) (?:other |further |second |more )?(?:tools?|methods?|programs?|detectors?|experts?|"
+        r"services?)"
+        r"(?: \w+)? (?:should|can|could|do|would|shall|must) (?:i|we|one)\b",
+        r"\b(?:who|whom) (?:else )?(?:should|can|could|do) (?:i|we) (?:ask|turn to|contact)\b",  # "Who can I ask?"
         # "How can I verify that?"
         r"\bhow (can|could|do|should) (i|we) (check|verify|confirm|find out|make sure|prove)\b",
     ),
+    "left": _any(
+        # "Left from whose view?"
+        r"\b(?:from )?(?:whose|which|what) (?:point of )?(?:view|perspective|left|right)\b",
+        r"\bviewer'?s? (?:left|right|side|view)\b",  # "Is it the viewer's left?"
+        # "Is left my left or hers?"
+        r"\b(?:is|does|do you mean|are) (?:the )?(?:left|right)(?: (?:and|or) (?:left|right))?(?: mean)? (?:my|mine|"
+        r"his|her|"
+        r"hers|your|yours|the (?:subject|viewer|person|camera)\S*)\b",
+        r"\b(?:which|what) side is (?:the |his |her |their )?(?:left|right)\b",  # "Which side is the left eye on?"
+    ),
+    "word": _any(
+        # "How should I word it?"
+        r"\bhow (?:should|can|could|do|would|must|shall|may) (?:i|we|one) (?:word|phrase|put|describe|quote|cite|"
+        r"formulate|"
+        r"express|report on)\b",
+        r"\b(?:can|may|should|could) (?:i|we) (?:quote|cite)\b",  # "Can I cite this report?"
+        r"\bwhat (?:headline|caption|wording|words|sentence)\b.*\b(?:use|write|print|choose|put)\b",  # "What headline?"
+        r"\bwhat (?:should|can|could|may|do|shall) (?:i|we) (?:write|say|print|tell)\b",  # "What should I write?"
+    ),
+    "others": _any(
+        # "Another tool says that it is real."
+        rf"\b(?:another|other|different|second|my|our|the|an?|all|most) (?:\w+ ){{0,2}}?{_OTHER} (?:says|said|thinks|"
+        r"claims|claimed|believes|told|calls|called|finds|found|disagrees|gives|gave|is sure|are sure)\b",
+        # "Others say it is real."
+        r"\b(?:experts|others|tools|detectors|people|websites) (?:say|claim|think|disagree)\b",
+        r"\b(?:everybody|everyone|they|he|she|people|somebody) (?:says?|claims?|thinks?) (?:that )?(?:it|this|that)\b",
+        r"\bwho (?:is|'s) right\b|\bdo you agree\b",  # "Do you agree with Hive?"
+        r"\b(?:hive|truemedia|invid|snopes|sensity|reality defender|deepware|fotoforensics)\b",  # "What does Hive say?"
+        # "I took this photo myself."
+        r"\b(?:i|we) (?:myself |ourselves )?(?:took|shot|filmed|made|forged|faked|edited|created|photographed) "
+        r"(?:it|this|that|the|him|her)\b",
+        # "I know that it is real."
+        r"^(?:(?:but|and|no|well|yes) )*(?:i|we) (?:do )?(?:know|swear|am (?:\w+ )?(?:sure|certain)|'m (?:\w+ "
+        r")?(?:sure|certain)|'re sure|"
+        r"are (?:sure|certain))\b(?! (?:if|whether|how|what|who|where|why|when))",
+        r"\b(?:photo|picture|image|film|video|one|portrait) (?:of mine|of myself|that i (?:took|made|shot))\b",
+        r"^(?:but |no |well )?(?:you are|you're|you were|you got (?:it|that|this)) (?:\w+ )?(?:wrong|mistaken|lying)\b",
+        # "How do I report a mistake?"
+        r"\bhow (?:can|do|could|should) (?:i|we) (?:report|tell|correct|complain|give)\b",
+        r"\breport (?:a|this|the|an) (?:mistake|error|misjudge?ment|wrong|false)\b",
+    ),
+    "files": _any(
+        # "How do I get a report?", "Can I see the mask?"
+        r"\b(?:how|where|can|could|may) (?:do |can |could |may |does )?(?:i|we|you)\b.*\b(?:get|see|save|make|export|"
+        r"download|open|print|view|show|draw|have|find|write|keep)\b.*\b(?:reports?|masks?|overlay|heat ?map|pdf|"
+        r"html|json|"
+        r"csv|conversation|answers)\b",
+        # "… save this?"
+        r"\bhow (?:do|can|could) (?:i|we) (?:save|export|print|keep|download) (?:this|that|it|them)\W*$",
+        r"^(?:please )?(?:can|could|will|would) you (?:please )?(?:show|point)(?: me| it| to)?(?: it| that| where| "
+        r"the \w+)?\W*$",
+        r"^(?:please )?point (?:to|at|out|me)\b",  # "Point to it."
+    ),
+    "mind": _any(
+        # "What would change your mind?"
+        r"\b(?:change|changes|flip|turn|overturn|sway) (?:the |your |that |this )(?:verdict|mind|result|answer|"
+        r"decision)\b",
+        # "What would you need to be sure?"
+        r"\bwhat (?:else |more )?(?:would|do|does|could|might) (?:you|it) (?:need|take|require|want)\b",
+        # "What would make it conclusive?"
+        r"\bwhat (?:\w+ )?(?:would|could|might) (?:make|convince|persuade|settle|decide|prove|show|help)\b",
+        r"\bwhat (?:is|was|'s) (?:missing|lacking)\b",  # "What is missing?"
+        # "Would a better photo help?"
+        r"\b(?:would|could|will|does|might) (?!you\b)(?:\w+ ){1,4}?help\b",
+    ),
+    "groups": _any(
+        r"\bbias\w*|\bracis\w*|\bdiscriminat\w+|\bfair(?:ness)?\b(?! (?:hair|skin))",  # "Are you biased?"
+        # "Does it work for children?"
+        rf"\b(?:works?|worse|better|wrong|err|accura\w+|reliab\w+|mistakes?|errors?|differ\w*|fails?) (?:\w+ )?"
+        rf"(?:for|on|with|of|about|by|among) (?:\w+ )?{_GROUP}\b",
+        r"\b(?:by|per|each|between) (?:skin|sex|gender|age|race|ethnic\w+|group)s?\b",  # "Errors by skin colour?"
+    ),
+    "publish": _any(
+        # "Would this hold in court?", "Is that a crime?"
+        r"\b(?:court|(?:il)?legal\w*|lawyers?|jury|admissib\w+|crimes?|criminal|defam\w+|libel\w*|slander\w*|lawsuit|"
+        r"prosecut\w+|police|consent)\b",
+        r"\bjudge (?:accept|believe|allow|admit)\w*\b",  # "Would a judge accept it?"
+        r"\bgood enough (?:for|as|to be) (?:evidence|proof|print|publication)\b",  # "Is it good enough for evidence?"
+        # "Should I correct my article?"
+        r"\b(?:should|must|can) (?:i|we) (?:correct|retract|withdraw|delete|take down|pull) (?:\w+ )?(?:article|"
+        r"story|post|"
+        r"report|piece)\b",
+        # "Can I publish this?"
+        r"\b(can|may|should|could|shall|must|ok(ay)?|safe|allowed)\b(?! you\b)(?! it be\b).*\b(publish|print|post|"
+        r"share|run|use|"
+        r"air|broadcast|accuse|rely on|sue|fire|report (him|her|them|it))\b",
+        r"\bfit (to|for) (print|publication)\b",  # "Is it fit to print?"
+        # "Can I tell my readers that it is fake?"
+        r"\b(?:can|may|should|could|shall|must) (?:i|we) (?:tell|say|write|claim|state|announce|call (?:it|this|him|"
+        r"her|them))\b",
+    ),
     "suppose_real": _any(
-        rf"{IF}.*\b{REAL}\b",  # "Assume it is genuine. What evidence do you have?"
+        rf"{IF}(?! you (?:had|have|were|must)\b).*\b{REAL}\b",  # "Assume it is genuine. What evidence do you have?"
         # "What evidence is there that it is real?"
         rf"\b(evidence|speaks?|argument\w*|reasons?)\b.*\b(for|that it is|it's)\b.*\b{REAL}\b",
         rf"\bcase (for|that)\b.*\b{REAL}\b",  # "What is the case for real?"
+        rf"\bspeaks? against\b.*\b{FAKE}\b",  # "What speaks against it being fake?"
     ),
     "suppose_fake": _any(
-        rf"{IF}.*\b({FAKE}|synthetic)\b",  # "Suppose it is fake. Why?"
+        rf"{IF}(?! you (?:had|have|were|must)\b).*\b({FAKE}|synthetic)\b",  # "Suppose it is fake. Why?"
         rf"\b(evidence|speaks?|argument\w*)\b.*\bfor\b.*\b({FAKE}|manipulation)\b",  # "What speaks for a forgery?"
         rf"\bcase (for|that)\b.*\b{FAKE}\b",  # "What is the case for fake?"
+        rf"\bspeaks? against\b.*\b{REAL}\b",  # "What speaks against it being real?"
     ),
     "sides": _any(
+        r"\b(?:arguments?|evidence|reasons?|points?) (?:on|for) both sides\b|\bpros? and cons?\b",
         # "What speaks for either side?"
         r"(?<!\bon )(?<!\bat )\b(either|both|each) (sides?|cases?|hypothes[ei]s|ways)\b(?! of\b)",
         rf"\bwhy\b.*\b{LABEL} (wins?|won|stands?)\b",  # "Why did real win?"
@@ -181,7 +309,7 @@ INTENTS: dict[str, str] = {
         # "Which frames did you look at?"
         r"\b(?:which|what|all|every|each) (?:the )?(?:frames?|moments?)\b(?! should\b).*\b(?:examin\w*|judged?|"
         r"look\w* at|check\w*|analy[sz]\w*)\b",
-        r"\bframe ?rate\b",  # "What is the frame rate?"
+        r"\bframe ?rate\b|\bfps\b",  # "What is the frame rate?"
     ),
     "when": _any(
         # "Is every frame fake?"
@@ -211,8 +339,8 @@ INTENTS: dict[str, str] = {
     ),
     "which": _any(
         # "Which faces are fake?"
-        rf"\b(which|what)( of (the|these|those))?( {NOUN})?( is| are| was| were| looks?| seems?)( the)? {LABEL}( "
-        rf"{NOUN})?\b",
+        rf"\b(which|what(?! (?:is|are|was|were) (?:chang|edit|alter|modif|replac|manipulat|retouch)))( of (the|these|"
+        rf"those))?( {NOUN})?( is| are| was| were| looks?| seems?)( the)? {LABEL}( {NOUN})?\b",
         rf"\bwho('s| is| are| was| were| looks?| seems?)( the)? {LABEL}\b",  # "Who is fake?"
         # "Is everybody real except the left one?"
         rf"\b(is|are|was|were) (any|some|every)(one|body)\b.*\b{LABEL}\b",
@@ -248,12 +376,14 @@ INTENTS: dict[str, str] = {
         # "Where is nothing wrong?"
         r"\b(?:where|what|which)\b.*\bnothing (?:\w+ )?(?:wrong|odd|strange|suspicious|forged|fake|found)\b",
         # "Which parts are not fake?"
-        rf"\b(?:which|what|where)\b(?! (?:face|person|man|woman)s?\b).*\b(?:(?:not|isn't|aren't|un\w+) {FAKE}|(?:is|"
+        rf"\b(?:which|what|where)\b(?! (?:face|person|man|woman)s?\b)(?! (?:is|are|'s) (?:the |an? )?(?:chances?|odds|"
+        rf"probabilit\w+|likelihood|evidence|proof|difference|sense)\b).*\b(?:(?:not|isn't|aren't|un\w+) {FAKE}|(?:is|"
         rf"are|looks?|seems?)(?: to be)? (?:{REAL}|fine|ok(?:ay)?|clean|right|normal|good|in order))\b",
         # "Which part is least suspicious?"
         r"\b(?:regions?|areas?|parts?|places?|features?) (?:is |are |looks? |seems? )?(?:the )?"
         r"least (?:suspicious|likely)\b",
         r"\bleast suspicious (?:regions?|areas?|parts?|places?|features?)\b",  # "What is the least suspicious part?"
+        rf"\bis (?:any|some) (?:part|region|area)s?\b.*\b{REAL}\b",  # "Is any part of it genuine?"
         # "Which parts were not touched?"
         r"\b(?:which|what) (?:parts?|regions?|areas?|places?) (?:were|was|have|has)(?:n't| not)\b",
     ),
@@ -269,7 +399,7 @@ INTENTS: dict[str, str] = {
         r"\b(?:only|just) (?:an?|some|one) (?:small |little )?(?:part|region|area|bit)s?\b",
     ),
     "place": _any(
-        r"\b(?:coordinates?|bounding box(?:es)?|position) of\b",  # "What are the coordinates of the face?"
+        r"\bcoordinates?\b|\b(?:bounding box(?:es)?|position) of\b",  # "What are the coordinates of the face?"
         # "Where is the fake face?"
         rf"\bwhere(?: in the \w+)? (?:is|are|was|were|stands?) (?:the )?(?:(?:{LABEL}|other) )?{NOUN}(?: "
         r"(?:number )?\d{1,4})?\W*$",
@@ -317,7 +447,7 @@ INTENTS: dict[str, str] = {
         # "Can you prove that it is fake?"
         r"\b(?:can|could|do|does|did|will|would) (?:you|it|this|that|the (?:report|result|verdict)) (?:really )?"
         r"prove\b",
-        r"\b(?:trained|learn(?:ed|t)|tested) (?:on|from|with)\b",  # "What was it trained on?"
+        r"\b(?:trained|learn(?:ed|t)|tested) (?:on|from|with)\b|\btraining (?:set|data)\b",  # "What was it trained on?"
         r"\bbelieve (?:you|it|this|that)\b",  # "Can I believe you?"
         # "Is the probability correct?"
         r"\b(?:the|your|this|that) (?:\w+ )?(?:verdict|result|conclusion|decision|judge?ment|answer|analysis|"
@@ -338,9 +468,21 @@ INTENTS: dict[str, str] = {
     ),
     "sure": _any(
         # "What would change the verdict?"
-        r"\b(how (sure|certain|confident|likely|probable)|probabilit\w*|confidence|certainty|chances?|per ?cent\w*|"
-        r"are you (?:\w+ ){0,2}(sure|certain|confident|positive)|(?:change|changes|flip|turn|overturn) (?:the |"
-        r"your )(?:verdict|mind|result|answer)|border ?line|close call)\b",
+        r"\b(how (sure|certain|confident|likely|probable)|probabilit\w*|confidence|certainty|chances?|odds|likelihood|"
+        r"per ?cent\w*|are you (?:[\w%]+ ){0,2}(sure|certain|confident|positive)|border ?line|close call)\b",
+        # "Is 26 % a lot?", "Is 99 % certain?"
+        r"\bis(?:n't)? \d+(?:\.\d+)? ?(?:%|per ?cent) (?:\w+ ){0,2}?(?:lot|much|high|low|certain|sure|enough|little|"
+        r"bad|good|"
+        r"close|near)\b",
+        r"\b(?:score|number|percentage) (?:\w+ )?(?:high|low|bad|good|much|a lot)\b",  # "Is the score high?"
+        # "How close is it to the threshold?"
+        r"\bhow (?:close|near|far)\b.*\b(?:threshold|limit|border|line|being (?:called|judged)|fake|real)\b",
+        r"\bthresholds? (?:was|were|is|had been)\b|\bclose to the (?:threshold|limit|border|line)\b",
+        # "Would you call it fake at 50 %?"
+        r"\bwould (?:you|it) (?:\w+ ){0,4}at \d+ ?(?:%|per ?cent)",
+        # "What is your best guess?", "On a scale of 1 to 10?"
+        r"\b(?:guess|gut feeling|hunch|bet|scale (?:of|from)|give me a (?:number|score|figure))\b",
+        r"\bif you (?:had|have|were|must)\b.*\b(?:choose|decide|pick|say|guess|forced)\b",  # "If you had to choose?"
         r"^(?:really|seriously)\W*$",  # "Really?"
         r"\b(?:can't|cannot) be(?: true)?\W*$",  # "That cannot be true!"
     ),
@@ -350,10 +492,15 @@ INTENTS: dict[str, str] = {
         r"\bhow (was|is|were) (it|this|that|face \d{1,4}|the (face|picture|photo|image))\b.*\b(made|forged|faked|"
         r"done|created|manipulated|changed|edited|altered|swapped)\b",
         r"\bface[ -]?swap(?:s|ping)?\b",  # "Is it a face swap?"
+        rf"\b{ASKS} (?:it|this|that|he|she) face[ -]?swapped\b",  # "Was it face-swapped?"
+        r"\bspeaks? for an? (?:\w+ )?swap\b",  # "Does anything speak for a swap?"
+        # "Was he made to look younger?"
+        r"\bmade (?:to (?:look|seem|appear) )?(?:older|younger|slimmer|thinner|fatter|prettier|uglier|paler|darker)\b",
     ),
     "else": _any(
         # "Could it just be make-up?"
-        r"\b(?:could|can|might|may|is|was|are|isn't|has|have|had)\b.*\b(?:filters?|make-?up|cosmetics|lipstick|lighting|"
+        r"\b(?:could|can|might|may|is|was|are|isn't|has|have|had)\b.*\b(?:filters?|make-?up|cosmetics|lipstick|"
+        r"lighting|"
         r"compression|jpeg artefacts|jpeg artifacts|surgery|botox|skin care|beauty mode|portrait mode|camera "
         r"(?:software|app)|something else|another (?:reason|cause|explanation)|other (?:reasons?|causes?|"
         r"explanations?)|coincidence|harmless)\b",
@@ -368,7 +515,10 @@ INTENTS: dict[str, str] = {
     ),
     "where": _any(
         # "What was done to the face?"
-        r"\bwhat (?:was|has been) (?:done|changed|edited|altered) (?:to|with|on|in)\b",
+        r"\bwhat (?:was|has been) (?:done|changed|edited|altered)\b",
+        # "What did they change?"
+        r"\bwhat (?:did|have|has) (?:they|he|she|somebody|someone|anybody) (?:change|alter|edit|manipulate|retouch|"
+        r"fake)d?\b",
         r"\bwhat (?:did|have) you (?:find|found|see|seen|notice\w*)\W*$",  # "What did you find?"
         # "What is wrong with the nose?"
         r"\bwhat(?:'s| is| was| looks) (?:wrong|odd|strange|weird|off|suspicious|fishy|unusual)\b",
@@ -382,7 +532,12 @@ INTENTS: dict[str, str] = {
         r"^prove (?:it|that)\W*$",  # "Prove it."
         r"\bhow (?:did|do) you (?:get|come|arrive)\b",  # "How did you get to 99 %?"
         r"\bevidence\b",
-        r"\bhow (do|can|did) you (know|tell|see)\b",  # "How do you know?"
+        r"\bhow (do|can|did) you (know|tell|see|decide|judge|conclude|reach|find out)\b",  # "How do you know?"
+        # "What gave …?"
+        r"\bwhat (?:makes|made) you (?:think|say|believe|so)\b|\bwhat gives (?:it|them|him|her) away\b",
+        r"\bon what (?:basis|grounds)\b",  # "On what basis?"
+        r"\bwhat do you mean(?: by (?:that|this|it))?\W*$",
+        r"\b(?:more details?|simpl(?:er|y|e words|e terms|e english)|plain (?:words|terms|english|language))\b",
         r"\bexplain\b|\breasons?\b",
         r"\bshow me\b",  # "Show me."
         r"\bhow come\b",  # "How come?"
@@ -420,6 +575,8 @@ PATTERNS = {name: re.compile(pattern.replace(".*", _REACH), re.DOTALL) for name,
 PHOTOGRAPH = "whether it is a photograph"
 ADDED = "whether somebody or something was added, removed or moved"
 SAME = "whether it is the same person"
+BEFORE = "who or what was there before a change"
+HAPPENED = "whether what is shown happened"
 TRAITS = "a person's age and such traits"
 FILTERED = "whether the skin was smoothed or a filter was used"
 PROCESSED = "how it was cut, turned, scaled, coloured or saved"
@@ -432,6 +589,7 @@ UNEXAMINED: dict[str, str] = {
         r"\bshadows?\b|\blighting\b",
         r"\blight (?:on|of|in) ",  # "Is the light on both faces the same?"
         r"\blight (?:source|come|fall|direction)\w*",  # "Where does the light come from?"
+        r"\b(?:is|does) the light\b",  # "Is the light consistent?"
         r"\breflect\w+|\bperspective\b|\bproportion\w*|\ba?symmetr\w+|\bvanishing\b",
     ),
     SAME: _any(
@@ -444,6 +602,7 @@ UNEXAMINED: dict[str, str] = {
         r"\bsame (?:\w+ )?(?:persons?|people|m[ae]n|wom[ae]n|faces?|guys?|girls?|boys?|child|kids?|somebody|"
         r"someone)\b",
         rf"\b{NOUN} (?:\w+ )?(?:is |are |stays? |remains? )?the same\b",  # "Are the faces of the same man?"
+        rf"\b{NOUN} a (?:copy|duplicate|clone) of\b",  # "Is one face a copy of another?"
         r"\btwins?\b|\brelat(?:ed|ives?)\b|\bsiblings?\b",
         r"\bthe same (?:as )?at (?:\d|the (?:start|beginning|end))",  # "Is she the same at the end?"
         # "Do the faces match?"
@@ -478,6 +637,7 @@ UNEXAMINED: dict[str, str] = {
     ),
     PHOTOGRAPH: _any(
         r"\b(?:is|was) (?:it|this|that) an? photo(?:graph)?\W*$",  # "Is it a photograph?"
+        r"\b(?:from|off|of) an? (?:\w+ )?(?:screen|monitor|display|television|tv)\b",  # "Was it taken from a screen?"
         # "Could this be a statue?"
         r"\b(paintings?|drawings?|cartoons?|sketch|statues?|dolls?|mannequins?|puppets?|wax figures?|screen ?shots?|"
         r"photo of a (photo|screen)|game)\b",
@@ -494,8 +654,8 @@ UNEXAMINED: dict[str, str] = {
         r"\b(politician|celebrity|actor|actress|president|minister|chancellor|senator|king|queen|singer|famous|vip|"
         r"somebody else|someone else|look ?alike|impersonat\w*)\b",
         # "Is it me?", "Does it show my daughter?"
-        rf"\b(?:{ASKS} (?:it|this|that|he|she)(?: really| actually)?|(?:shows?|showing|depicts?))(?: really)? "
-        rf"(?:me|you|us|my (?:\w+ )?{_KIN})\W*$",
+        rf"\b(?:{ASKS} (?:it|this|that|he|she)(?: really| actually)?|(?<!you )(?<!please )(?<!^)(?:shows?|showing|"
+        rf"depicts?))(?: really)? (?:me|you|us|him|her|them|my (?:\w+ )?{_KIN})\W*$",
         r"\breally exists?\b",  # "Does she really exist?"
         r"\bdoes (he|she|this person) exist\b",  # "Does this person exist?"
     ),
@@ -515,6 +675,7 @@ UNEXAMINED: dict[str, str] = {
         rf"\b{ASKS} (?:\w+ ){{1,4}}?filter(?:s|ed)?(?: (?:used|applied|on|put on|added))?\W*$",
         # "Has the skin been smoothed?"
         r"\b(?:skin|face|wrinkles?|pores?|blemish(?:es)?)\b.*\bsmooth(?:ed|ened|ing)(?: out| over)?\b",
+        r"\bbeautif\w+ed\b|\bbeautified\b",  # "Was the face beautified?"
         r"\bsmooth(?:ed|ened|ing) (?:out |over )?(?:the|his|her|their) (?:skin|face|wrinkles?)\b",
     ),
     PROCESSED: _any(
@@ -537,7 +698,30 @@ UNEXAMINED: dict[str, str] = {
         r"\bmoved\b",
         r"\bcrowd\b.*\b(?:bigg?er|large?r|small?er|size|grew|real)\b",  # "Was the crowd larger?"
     ),
+    BEFORE: _any(
+        # "What did the original look like?"
+        r"\bwhat (?:did|does) (?:the )?(?:original|real|true|genuine)(?: \w+)? look like\b",
+        r"\bwhat (?:was|were) there before\b",  # "What was there before?"
+        r"\bwho (?:is|was|were) the (?:original|real|true) (?:person|man|woman|face|actor|owner)\b",
+        rf"\b(?:whose|which|what) (?:{NOUN}|persons?|heads?) (?:was|were|is|has been) (?:swapped|put|pasted|placed) "
+        rf"in\b",
+    ),
+    HAPPENED: _any(
+        r"\b(?:this|that|it) (?:really |actually |ever )*happen(?:ed)?\b",  # "Did this really happen?"
+        # "Is the story true?"
+        r"\b(?:the|this|that) (?:event|story|news|incident|quote|rumou?r|claim|article|statement|scene) (?:\w+ "
+        r")?(?:true|real|"
+        r"fake|false|genuine|authentic|invented|staged|happen\w*)\b",
+        r"\bout of context\b|\bstaged\b",  # "Was it staged?"
+    ),
     "where, when and by whom it was made": _any(
+        # "Where did it first appear?"
+        r"\bfirst (?:appear|posted|published|seen|shared|uploaded)\w*\b",
+        r"\b(?:is|was) (?:this|it|that)(?: (?:photo\w*|picture|image|film|video))? (?:an? )?(?:old|recent|new)"
+        r"(?: (?:photo\w*|picture|image|film|video|one))?\W*$",  # "Is this old?"
+        # "Has it been used before?"
+        r"\bbeen (?:used|published|posted|seen|shared|circulat\w+|online|debunked|fact-?checked)\b",
+        r"\bwho (?:shared|uploaded|sent|leaked|circulated)\b",  # "Who shared it?"
         # "How old is the photo?"
         r"\bhow old (?:is|was) (?:it|(?:the|this|that) (?:photo\w*|picture|image|film|video|file|clip))\b",
         # "Where does it come from?"
@@ -564,7 +748,8 @@ _MOOD = (
     r"happy|sad|angry|afraid|scared|surprised|nervous|bored|worried|disgusted|asleep|sleeping|awake)"
 )
 _TRAIT = (
-    r"(?:old|young|elderly|tall|fat|thin|slim|rich|poor|married|pregnant|ill|sick|tired|sober|beautiful|pretty|handsome|"
+    r"(?:old|young|elderly|tall|fat|thin|slim|rich|poor|married|pregnant|ill|sick|tired|sober|beautiful|pretty|"
+    r"handsome|"
     r"attractive|ugly|male|female|bald)"
 )
 _HUE = r"(?:blue|brown|green|gr[ae]y|hazel|black|white|blonde?|red|ginger|pink|dyed|pale|tanned)"
@@ -626,6 +811,9 @@ _KEPT = _any(
     # "Is the photo uploaded anywhere?"
     r"\b(?:uploaded|sent|shared) (?:anywhere|somewhere|to (?:an?|the|your|any) (?:server|cloud|internet)|to you\b|to "
     r"any(?:body|one))",
+    # "Do you store it?", "Is this confidential?"
+    r"\bdo you (?:store|keep|save|upload|share|collect) (?:it|this|them|photos|pictures|data|anything)\b",
+    r"\b(?:confidential|privacy|private)\b",
     r"\bcan i delete\b",  # "Can I delete it?"
 )
 ABOUT_UNEXAMINED = {name: re.compile(pattern.replace(".*", _REACH)) for name, pattern in UNEXAMINED.items()}

@@ -81,7 +81,8 @@ _SEVERAL = re.compile(
     rf"frames?|rows?|%))|"
     rf"\b(?P<many>{'|'.join(_COUNT[1:])}|\d{{1,3}})(?: {NOUN})? (?:on|at|to) the (?:far )?(?P<side>left|right)\b"
 )
-_SIDE = (  # "the face on the right", "the top left face", "the leftmost one"
+_SIDE = (  # "the face on the right", "the person top left", "the top left face", "the leftmost one"
+    re.compile(rf"\b{NOUN} (?P<height>upper|top|lower|bottom)[- ]?(?P<side>left|right)\b"),
     re.compile(
         rf"\b{NOUN}\b(?P<between>[\w' ,]{{0,30}}?)\b(?:on|at|to|in) (?:the |my |our )?(?:far |very |extreme |outer )?"
         r"(?:(?P<height>upper|top|lower|bottom)[- ]?)?(?P<side>left|right)\b(?!\s+(?:eye|ear|brow|eyebrow|cheek))"
@@ -95,10 +96,17 @@ _SIDE = (  # "the face on the right", "the top left face", "the leftmost one"
         rf"\b{NOUN}\b[\w' ,]{{0,20}}? (?:farthest|furthest|outermost)(?: (?:to|on|at)(?: the)?)? (?P<side>left|right)\b"
     ),
     re.compile(r"\b(?P<side>left|right)[- ]?most\b"),
-    re.compile(rf"(?:\b(?:is|was|looks) (?:the )?|^\W*)(?P<side>left|right)(?=[ :,–-]+{_LABELLED})"),
+    re.compile(
+        r"(?:\b(?:is|was|looks) (?:the )?|^\W*)(?:(?P<height>upper|top|lower|bottom)[- ]?)?(?P<side>left|right)"
+        rf"(?=[ :,–-]+{_LABELLED})"
+    ),
     re.compile(r"\b(?:and|or|than) the (?P<side>left|right)\b(?=\W*$| (?:is|was)\b)"),
 )
-_BARE_SIDE = re.compile(r"\b(?:on|at|to) the (?:far |very )?(?P<side>left|right)\b(?! (?:side )?of\b)")
+_BARE_SIDE = re.compile(
+    r"\b(?:on|at|to|in) the (?:far |very )?(?:(?P<height>upper|top|lower|bottom)[- ]?)?(?P<side>left|right)\b"
+    r"(?! (?:side )?of\b)"
+)
+_CORNER = re.compile(r"\b(?:upper|top|lower|bottom)[- ]?(?:left|right)\b")
 _HEIGHT = (
     re.compile(
         rf"\b{NOUN}\b[\w' ,]{{0,30}}?\b(?:at|on|in) the (?:very )?(?P<height>top|bottom)\b(?![- ]?(?:left|right|row))"
@@ -242,6 +250,8 @@ def meant(
     other = [_other(n, spoken_of)] if _OTHER.search(rest) else []
     if kinds := [kind for kind in (counted, sides, heights, sizes, middle, other) if kind]:
         return _agreed(kinds)
+    if n > 1 and bare and _CORNER.search(text):
+        return ()
     looks = _LOOKS.search(text) if n > 1 else None
     if looks is None or (spoken_of is not None and looks["which"] in ("this", "that")):
         return () if n > 1 and (row is not None or _DESCRIBED.search(text)) else None

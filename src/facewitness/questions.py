@@ -87,6 +87,8 @@ _NUMBERS = {"one": 1, "a": 1, "an": 1, "every": 1, "two": 2, "five": 5, "ten": 1
 _NUMBERS |= {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _N = rf"(?:\d[\d,]*|{'|'.join(_NUMBERS)})"
 _ONE_IN = re.compile(rf"\b({_N}) (?:in|of|out of) (?:every |an? |all )?({_N})(?: (hundred|thousand|million))?\b")
+_FRACTIONS = {"half": 1 / 2, "third": 1 / 3, "quarter": 1 / 4, "fifth": 1 / 5, "tenth": 1 / 10}
+_FRACTION = re.compile(rf"\b(?:an? )?({'|'.join(_FRACTIONS)})\b")
 _OF_HUNDRED = re.compile(r"\b(\d+(?:\.\d+)?) ?(?:%|per ?cent)")
 
 
@@ -105,6 +107,8 @@ def rate(question: str) -> tuple[float, str] | None:
         many *= _NUMBERS.get(words[3] or "one", 1)
         if 0 < some < many and not re.search(r"\bmeans?\b", text):
             return some / many, f"{some:,} in {many:,} {'is' if some == 1 else 'are'}"
+    if (words := _FRACTION.search(text)) is not None:
+        return _FRACTIONS[words[1]], f"{words[0]} are"
     if (words := _OF_HUNDRED.search(text)) is not None and not re.search(r"\bmeans?\b", text):
         share = float(words[1])
         if 0 < share < 100:
@@ -292,19 +296,25 @@ def unexamined(question: str) -> str | None:
 
 # What a question for yes or no asks about: the words from "the" or "this" up to one of these.
 _ENDS = (
-    rf"(?:{LABEL}|of|on|in|at|behind|next|with|without|from|to|for|by|who(?:se|m)?|that|which|and|or|but|a|an|the|is|are|"
+    rf"(?:{LABEL}|of|on|in|at|behind|next|with|without|from|to|for|by|who(?:se|m)?|that|which|and|or|but|a|an|the|"
+    rf"is|are|"
     rf"was|"
     r"were|been|being|be|has|have|had|looks?|seems?|appears?|really|also|not|still|too|so|more|less|just|only|probably|"
     r"actually|maybe|perhaps|\w+ly|here|there|now|made|created|drawn|added|removed|put|inserted|generated|synthetic|ai|"
     r"ai-\w+|computer-\w+|cgi|artificial|above|below|under|near|beside|between|wearing|holding|taken|as|if|wrong|odd|"
-    r"natural|unnatural|normal|suspicious|strange|weird|fishy|off|convincing)"
+    r"natural|unnatural|normal|suspicious|strange|weird|fishy|off|convincing|(?:is|are|was|were|has|have|had|do|"
+    r"does|did|"
+    r"can|could|would|should|wo)n't|isnt|cannot|can|could|may|might|must|would|should|says|said|thinks|means?|it|"
+    r"it's|he|"
+    r"she|they|you|i|we)"
 )
 _SUBJECT = re.compile(
     rf"(?:^\W*|\b(?:{ASKS}|if|whether|that|think|believe|say) )(?:the|this|that|these|those|his|her|their|its|my|our) "
     rf"((?:(?!{_ENDS}\b)[\w'-]+ ){{1,5}})(?={_ENDS}\b)"
 )
 _OF_PICTURE = re.compile(
-    r"(?:pictures?|photo\w*|images?|shots?|snap\w*|pics?|selfies?|portraits?|headshots?|mugshots?|videos?|films?|"
+    r"(?:pictures?|fotos?|photo\w*|images?|shots?|snap\w*|pics?|selfies?|portraits?|headshots?|mugshots?|videos?|"
+    r"films?|"
     r"clips?|"
     r"footage|recordings?|movies?|files?|frames?|jpe?gs?|pngs?|scans?|screen ?shots?|things?|whole|lot|scene|content|"
     r"media|material|posts?|cop(?:y|ies)|version)"
@@ -432,7 +442,8 @@ def of_place(question: str) -> bool:
         question: That names a region.
     """
     plain = normal(question)
-    where = r"^(?:and )?where (?:exactly |precisely )?(?:is|are) (?:the|his|her|their|its) [\w' -]{1,60}\W*$"
+    where = r"^(?:and |in pixels,? |in the picture,? )?where(?:'s| (?:exactly |precisely )?(?:is|are)) "
+    where += r"(?:the|his|her|their|its) [\w' -]{1,60}\W*$"
     return bool(PATTERNS["place"].search(plain) or (re.search(where, plain) and not re.search(rf"\b{LABEL}\b", plain)))
 
 
@@ -507,6 +518,40 @@ _NOT = re.compile(
 )
 
 
+# Neither asks whether a face is fake: how, what and how much of it, and what changed in somebody's looks
+_NO_YES = re.compile(
+    rf"^(?:and |so |but )?(?:what(?! about\b| of\b| if\b)|how(?! about\b)|who|where|when|why|did you)\b"
+    rf"(?!.*[?.!,:] *{ASKS}\b)|\b(?:half|quarter|third|part(?:ly|ially)|mostly|\d+ ?per ?cent|scale|"
+    rf"just|only)\b|"
+    r"\b(?:expressions?|smiles?|grins?|gaze|make-?up|complexion|wrinkles?|freckles?|moles?|scars?|pores|pose|age)\b|"
+    r"\d ?%"
+)
+_POSSIBLE = re.compile(
+    r"^(?:and |so |but )*(?:could|can|might|may)(?:n't)? (?!you\b|i\b|we\b)|\b(?:is|was) it (?:\w+ )?possible\b|"
+    r"\bpossibly\b"
+)
+_SIDE_SEEN = re.compile(r"\b(?:on|to|at) (?:the|my|your) (?:left|right)\b(?! (?:of|\w*most))|\bmy (?:left|right)\b")
+
+
+def possible(question: str) -> bool:
+    """Whether it asks what may be, and not what was judged: "Could it be real after all?".
+
+    Args:
+        question: As it was asked.
+    """
+    return bool(_POSSIBLE.search(normal(question)))
+
+
+def of_a_side_seen(question: str, names: Sequence[str]) -> bool:
+    """Whether it names one of two parts by a side that may be the viewer's: "Is the eye on the left fake?".
+
+    Args:
+        question: As it was asked.
+        names: Of the regions that it names.
+    """
+    return any(name.startswith(("left_", "right_")) for name in names) and bool(_SIDE_SEEN.search(normal(question)))
+
+
 def yes_or_no(question: str, forged: bool) -> str:
     """ "Yes. " or "No. " as the question was put, or nothing where it was put neither way, or both ways.
 
@@ -518,7 +563,7 @@ def yes_or_no(question: str, forged: bool) -> str:
         forged: The answer to "is it fake?".
     """
     real, fake = asks_real(question), bool(_ASKS_FAKE.search(normal(question)))
-    if real == fake or _NOT.search(normal(question)):
+    if real == fake or _NOT.search(normal(question)) or _NO_YES.search(normal(question)):
         return ""
     return "Yes. " if fake == forged else "No. "
 
