@@ -18,10 +18,20 @@ Where the paper is silent
     fused with the text    every token of the grid looks at the Q-Former's text tokens; in the second stage these are
                            the instruction's, so that nothing of the first is idle. (The authors' code lets the words
                            of the labels look at the image instead, and has a decoder of its own that is not SAM's.)
-    t                      of the report by the Q-Former without any image: with one, v could be read out of t
+    t                      of the report by the Q-Former without any image: with one, v could be read out of t. (The
+                           authors' code takes the mean of the query tokens, which have seen both.)
+    v, t                   in 256 dimensions by a layer each (theirs: v as it is, t in its width)
     τ                      0.07, as in the authors' code
     T in L_lm              T5 is given the Q-Former's tokens alone. (The authors' code gives it the report, too.)
     no region named        the instruction says "none"
+Where paper and authors' code differ
+    T5                     learns in pretraining by figure 4, and is frozen throughout in the code; so is `published`'s
+                           (`frozen_language`), which keeps an XL on one card. `small`'s learns in both stages, for it
+                           begins with random weights
+    L_seg, L_m             the paper's; the code weighs forged pixels twice and takes a sigmoid of the sigmoid
+    the instruction        the paper's; the code's is another text, and a gate over its labels adds half of its own
+                           cross-entropy to L_full. We have no gate
+    the encoder            frozen with its last layer norm, which learns in the code (LAVIS)
 """
 
 from __future__ import annotations

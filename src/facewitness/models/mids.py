@@ -13,8 +13,13 @@ The classes and what becomes of the logits are `models/deciding`. Formulas that 
 authors' public code: layer norms after each attention, none of them with a residual but the self-attention; the order
 [CLS]₁ T→V₁ V₁→T [CLS]₂ T→V₂ V₂→T.
 
-Where we differ: padding of a batch's texts is masked (there every answer attends to its neighbours' padding), and an
-encoder without [CLS] gives the mean over its places.
+Where we differ from their code
+    padding      of a batch's texts is masked; there every answer attends to its neighbours' padding
+    [CLS]        an encoder without one gives the mean over its places
+    the start    the two layers of CLIP that learn begin as CLIP has them. There every linear layer that learns begins
+                 anew, and so theirs do: the learned image features of those two layers are lost. Output projections of
+                 the attentions begin as torch has them
+    colours      red first, in training as in use; their training reads pictures blue first, their inference red first
 
 Encoders
     PublishedEncoders   T5-base, frozen; CLIP ViT-L/14-336, its last two layers trained
@@ -350,10 +355,10 @@ class PublishedEncoders(nn.Module):
         """Normalised pixels: nothing before the last layers is kept, for 577 × 1,024 numbers a picture are many.
 
         Args:
-            pixels: (B, 3, S, S), normalised as CLIP's are.
+            pixels: RGB (B, 3, S, S) in 0..255.
 
         Returns:
-            (B, 3, S, S).
+            (B, 3, S, S), normalised as CLIP's are.
         """
         if pixels.ndim != 4 or pixels.shape[1:] != (3, self.size, self.size):
             raise InputError(

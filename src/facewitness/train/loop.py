@@ -6,6 +6,8 @@
 A killed run ends as one that nobody killed: a batch depends on its number alone, every step seeds torch anew (dropout,
 too, repeats), and the state is replaced whole, with the average of the weights in it. Of the log, what was written
 after the state is dropped; it will be written again.
+
+No paper of these mentions it: a gradient longer than `CLIP` is shortened to that, in every recipe that trains here.
 """
 
 from __future__ import annotations

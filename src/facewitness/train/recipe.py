@@ -6,7 +6,8 @@ Settings have one name in every recipe:
 
     seed, steps, epochs, stop_at_step     what is drawn, how long, and the step that ends a run before its schedule does
     batch_size, micro_batch_size          examples a step, of all processes together; of one process at once
-    lr, weight_decay, warmup, cosine      the optimizer: steps in which the rate rises, and whether it falls after them
+    lr, weight_decay, warmup, cosine      the optimizer: steps in which the rate rises (of mids a share of them, as its
+                                          authors have it), and whether it falls after them
     ema                                   decay a step of the average of the weights that is saved
     sources, forgers                      shares of draws, by data set and by leaf of `forge/`
     model, revision, init_from            a language model by hub name or folder; weights that training begins with
