@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import re
 import subprocess
@@ -15,10 +16,15 @@ from PIL import Image
 
 from facewitness.apps.cli import main
 from facewitness.apps.train import guarded
-from facewitness.errors import Collapse, InputError
+from facewitness.errors import Collapse, InputError, UnknownName
 
 pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra 'bench'")
-TRAINED = ("compact", "kfd", "fdm", "sft", "grpo")
+RUNS = Path(__file__).parents[1] / "runs"
+SETTINGS = {  # a committed recipe of each network
+    "compact": "smoke/recipe.toml", "kfd": "kfd/small.toml", "fdm": "fdm/small.toml", "sft": "kfd/sft-small.toml",
+    "encoder": "grounding/encoder.toml", "forgerytalker": "forgerytalker/small.toml", "fifa": "fifa/small.toml",
+    "mids": "ffaa/mids-small.toml", "grpo": "mare/grpo-small.toml",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -141,11 +147,23 @@ def test_every_network_is_among_them(capsys):
     assert {f"train {name}" for name in names} == {name for name in READ if name.startswith("train")}
 
 
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_network_takes_other_settings_for_one_run(name, capsys):
+    pytest.importorskip("trl", reason="needs the extra 'train'")
+    with pytest.raises(SystemExit):
+        main(["train", name, "--help"])
+    assert {"--set KEY=VALUE", "--seed N"} <= set(re.findall(r"--\w+ [A-Z=]+", capsys.readouterr().out))
+    module, path = importlib.import_module(f"facewitness.train.{name}"), RUNS / SETTINGS[name]
+    assert module.Recipe.read(path, ["seed=7"]).seed == 7 != module.Recipe.read(path).seed
+    with pytest.raises(UnknownName, match="Did you mean 'seed'"):
+        module.Recipe.read(path, ["sead=7"])
+
+
 def test_help_of_every_recipe_imports_no_torch():
     code = (
         "import contextlib, io, sys\nfrom facewitness.apps.cli import main\n"
         "for words in (['train', '--help'], ['build', '--help'], "
-        f"*(['train', name, '--help'] for name in {TRAINED})):\n"
+        f"*(['train', name, '--help'] for name in {tuple(SETTINGS)})):\n"
         "    out = io.StringIO()\n"
         "    with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):\n        main(words)\n"
         "    assert 'example' in out.getvalue(), words\n"

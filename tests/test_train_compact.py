@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import math
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -362,6 +363,11 @@ def test_a_recipe_refuses_an_unknown_key_with_the_nearest_one(tmp_path):
     text = (Path(__file__).parents[1] / "runs/compact/recipe.toml").read_text()
     (tmp_path / "good.toml").write_text(text)
     assert recipe_file.Recipe.read(tmp_path / "good.toml").stage
+    for setting, told in {"lr = -1e-3": "lr above 0", "steps = 0": "steps of at least 1"}.items():
+        name = setting.partition(" ")[0]
+        (tmp_path / "bad.toml").write_text(re.sub(rf"(?m)^{name} = \S+", setting, text))
+        with pytest.raises(InputError, match=told):
+            recipe_file.Recipe.read(tmp_path / "bad.toml")
     for edits, told in {"txt = 2": "Did you mean 'text'", "text = -1": "at least 0, got -1 for text"}.items():
         (tmp_path / "bad.toml").write_text(f"{text}\n[edits]\n{edits}\n")
         with pytest.raises((UnknownName, InputError), match=told):

@@ -407,6 +407,13 @@ def test_a_report_is_set_against_the_whole_batch_whatever_its_parts(packed, comp
         forgerytalker.train(replace(TINY, fpn=replace(STAGE, micro_batch_size=2)), tmp_path / "odd", pack=packed)
 
 
+def test_a_recipe_of_the_encoder_that_makes_no_sense_is_refused():
+    path = RUNS / "grounding" / "encoder.toml"
+    for change, told in {"lr=0": "lr above 0", "steps=0": "steps of at least 1", "ema=1": "ema from 0"}.items():
+        with pytest.raises(InputError, match=told):
+            encoder.Recipe.read(path, [change])
+
+
 @pytest.mark.parametrize(
     ("name", "network", "told"),
     [

@@ -117,6 +117,10 @@ def test_a_recipe_that_makes_no_sense_is_refused(tmp_path):
         mids.Recipe.read(tmp_path / "r.toml")
     with pytest.raises(InputError, match="epochs above 0"):
         mids.Recipe(epochs=0)
+    with pytest.raises(InputError, match="lr above 0"):
+        mids.Recipe(lr=0.0)
+    with pytest.raises(InputError, match="a share of the steps"):
+        mids.Recipe(warmup=100)
 
 
 def read(texts):

@@ -66,6 +66,7 @@ def add_to(commands: Any) -> None:
     ):
         parser = names.add_parser(name, help=about, description=f"Train {about}.\n\nexample:\n  {_EXAMPLES[name]}")
         reads(parser, "recipe", what=RECIPE, metavar="RECIPE", help=RECIPE)
+        _add_settings(parser)
         parser.set_defaults(run=guarded(add(parser), "Training"))
 
 
@@ -167,17 +168,21 @@ def _add_run(parser: Any, pack: bool = True, workers: int = 2, plan: bool = Fals
     parser.add_argument("--workers", type=count, default=workers, metavar="N", help=f"that draw batches ({workers})")
 
 
-def _add_changes(parser: Any) -> None:
-    parser.add_argument("--steps", type=positive, metavar="N", help="another number of steps than the recipe's")
-    parser.add_argument("--stop-at-step", type=positive, metavar="N", help="stop there; the same command goes on")
+def _add_settings(parser: Any) -> None:
+    """What every recipe takes: other values for one run."""
     parser.add_argument("--seed", type=seed, metavar="N", help="instead of the recipe's")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="another setting of the recipe, such as detector.unit_scale=100; repeat it for several",
+        help="another value for a setting of the recipe, such as lr=1e-4, or table.key=value; repeat it for several",
     )
+
+
+def _add_steps(parser: Any) -> None:
+    parser.add_argument("--steps", type=positive, metavar="N", help="another number of steps than the recipe's")
+    parser.add_argument("--stop-at-step", type=positive, metavar="N", help="stop there; the same command goes on")
 
 
 def _add_until(parser: Any) -> None:
@@ -228,8 +233,12 @@ def _examples(paths: Sequence[Path] | None) -> int | None:
 
 
 def _changes(given: argparse.Namespace, *names: str) -> dict[str, Any]:
-    changes = {name: value for name in (*names, "seed") if (value := getattr(given, name)) is not None}
-    return changes | ({} if given.steps is None else {"steps": given.steps, "epochs": None})
+    """What options say of a recipe; its settings by --set are `Recipe.read`'s."""
+    return {name: value for name in (*names, "seed") if (value := getattr(given, name)) is not None}
+
+
+def _length(given: argparse.Namespace) -> dict[str, Any]:
+    return {} if given.steps is None else {"steps": given.steps, "epochs": None}
 
 
 def _saving(given: argparse.Namespace) -> dict[str, Any]:
@@ -290,7 +299,7 @@ def _add_compact(parser: Any) -> Command:
     def run(given: argparse.Namespace) -> int:
         from facewitness.train import compact
 
-        recipe = compact.Recipe.read(given.recipe)
+        recipe = replace(compact.Recipe.read(given.recipe, given.set), **_changes(given))
         hard = read_json(given.hard)
         compact.train(
             recipe,
@@ -310,7 +319,7 @@ def _add_compact(parser: Any) -> Command:
 
 def _add_kfd(parser: Any) -> Command:
     _add_run(parser, plan=True)
-    _add_changes(parser)
+    _add_steps(parser)
     _add_until(parser)
     reads(parser, "--go-on", what="a detector", metavar="KFD.safetensors", help="an earlier stage's detector")
     parser.add_argument("--images", type=positive, metavar="N", help="ablation: train on N genuine pictures")
@@ -320,7 +329,7 @@ def _add_kfd(parser: Any) -> Command:
     def read(given: argparse.Namespace) -> Any:
         from facewitness.train import kfd
 
-        changes = _changes(given, "images")
+        changes = _changes(given, "images") | _length(given)
         changes |= {"text": False} if given.no_text else {}
         changes |= {"reference": False} if given.no_reference else {}
         return replace(kfd.Recipe.read(given.recipe, given.set), **changes)
@@ -354,7 +363,6 @@ def _add_kfd(parser: Any) -> Command:
 
 def _add_fdm(parser: Any) -> Command:
     _add_run(parser, plan=True)
-    parser.add_argument("--seed", type=seed, metavar="N", help="instead of the recipe's")
     parser.add_argument("--without", nargs="+", default=[], metavar="LOSS", help="ablation: losses to switch off")
     parser.add_argument("--only", metavar="SOURCE", help="one of the recipe's sources: the intra-dataset protocol")
     _add_until(parser)
@@ -363,9 +371,8 @@ def _add_fdm(parser: Any) -> Command:
     def read(given: argparse.Namespace) -> Any:
         from facewitness.train import fdm
 
-        recipe = fdm.Recipe.read(given.recipe).without(given.without)
-        recipe = recipe if given.only is None else recipe.only(given.only)
-        return recipe if given.seed is None else replace(recipe, seed=given.seed)
+        recipe = replace(fdm.Recipe.read(given.recipe, given.set), **_changes(given)).without(given.without)
+        return recipe if given.only is None else recipe.only(given.only)
 
     def planned(given: argparse.Namespace) -> Any:
         from facewitness.train import fdm
@@ -398,7 +405,7 @@ def _add_fdm(parser: Any) -> Command:
 
 def _add_sft(parser: Any) -> Command:
     _add_run(parser, pack=False, workers=0, plan=True)
-    _add_changes(parser)
+    _add_steps(parser)
     _add_until(parser)
     reads(
         parser,
@@ -423,7 +430,7 @@ def _add_sft(parser: Any) -> Command:
     def read(given: argparse.Namespace) -> Any:
         from facewitness.train import sft
 
-        changes = _changes(given, "model", "language")
+        changes = _changes(given, "model", "language") | _length(given)
         changes |= {"forgery_prompt": False} if given.no_forgery_prompt else {}
         return replace(sft.Recipe.read(given.recipe, given.set), **changes)
 
@@ -470,8 +477,8 @@ def _add_forgerytalker(parser: Any) -> Command:
         from facewitness.train import forgerytalker, several
         from facewitness.train.recipe import known
 
-        recipe = forgerytalker.Recipe.read(given.recipe)
-        changes: dict[str, Any] = {} if given.seed is None else {"seed": given.seed}
+        recipe = forgerytalker.Recipe.read(given.recipe, given.set)
+        changes = _changes(given)
         changes |= {"pretrain": None} if given.no_pretrain else {}
         changes |= {"oracle": True} if given.oracle else {}
         changes |= {"weights": tuple(given.weights)} if given.weights else {}
@@ -508,8 +515,7 @@ def _add_fifa(parser: Any) -> Command:
     def run(given: argparse.Namespace) -> int:
         from facewitness.train import fifa, several
 
-        recipe = fifa.Recipe.read(given.recipe)
-        recipe = recipe if given.seed is None else replace(recipe, seed=given.seed)
+        recipe = replace(fifa.Recipe.read(given.recipe, given.set), **_changes(given))
         if given.no_region_prediction:
             recipe = replace(recipe, network={**recipe.network, "region_prediction": False})
         if given.plan:
@@ -531,17 +537,15 @@ def _add_fifa(parser: Any) -> Command:
 def _add_encoder(parser: Any) -> Command:
     _add_until(parser)
     _add_run(parser)
-    _add_changes(parser)
+    _add_steps(parser)
     parser.add_argument(
         "--draws", type=Path, metavar="DIR", help="where self-made edits are kept (in the run's folder)"
     )
 
     def run(given: argparse.Namespace) -> int:
         from facewitness.train import encoder
-        from facewitness.train.recipe import read_recipe
 
-        recipe = read_recipe(encoder.Recipe, given.recipe, given.set)
-        recipe = replace(recipe, **{k: v for k, v in (("steps", given.steps), ("seed", given.seed)) if v is not None})
+        recipe = replace(encoder.Recipe.read(given.recipe, given.set), **_changes(given, "steps"))
         if given.init_from is None:
             raise InputError("train encoder: expected --init-from, the compact network's weights")
         weights = encoder.train(
@@ -566,7 +570,6 @@ def _add_grounding(parser: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; the same one resumes")
     parser.add_argument("--save-every", type=positive, metavar="STEPS", help="steps between two states")
     parser.add_argument("--stop-at-step", type=positive, metavar="N", help="stop there; the same command goes on")
-    parser.add_argument("--seed", type=seed, metavar="N", help="instead of the recipe's")
 
 
 def _add_mids(parser: Any) -> Command:
@@ -574,13 +577,11 @@ def _add_mids(parser: Any) -> Command:
     reads(parser, "--init-from", what="weights", metavar="FILE", help="a compact network's weights, for small encoders")
     parser.add_argument("--onnx", type=Path, metavar="FILE", help="export it besides, to decide without torch")
     _add_run(parser, pack=False, plan=True)
-    parser.add_argument("--seed", type=seed, metavar="N", help="instead of the recipe's")
 
     def read(given: argparse.Namespace) -> Any:
         from facewitness.train import mids
 
-        recipe = mids.Recipe.read(given.recipe)
-        return recipe if given.seed is None else replace(recipe, seed=given.seed)
+        return replace(mids.Recipe.read(given.recipe, given.set), **_changes(given))
 
     def planned(given: argparse.Namespace) -> Any:
         from facewitness.train import mids
@@ -610,7 +611,7 @@ def _add_mids(parser: Any) -> Command:
 
 def _add_grpo(parser: Any) -> Command:
     _add_run(parser, pack=False, workers=0, plan=True)
-    _add_changes(parser)
+    _add_steps(parser)
     _add_until(parser)
     reads(parser, "--data", what="data", metavar="TABLE", help="dma.parquet of facewitness build dma")
     parser.add_argument("--model", metavar="NAME", help="folder of train sft's model, or a hub name")
@@ -648,7 +649,8 @@ def _add_grpo(parser: Any) -> Command:
         from facewitness.train import grpo
         from facewitness.train.rewards import read_weights
 
-        changes = _changes(given, "model") | ({"without": tuple(given.without)} if given.without else {})
+        changes = _changes(given, "model") | _length(given)
+        changes |= {"without": tuple(given.without)} if given.without else {}
         changes |= {} if given.rewards is None else {"rewards": read_weights(given.rewards)}
         return replace(grpo.Recipe.read(given.recipe, given.set), **changes)
 

@@ -27,7 +27,7 @@ import contextlib
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -54,7 +54,7 @@ from facewitness.models.compact import SHIPPED, Compact, read_weights
 from facewitness.models.patches import Patches
 from facewitness.train import checkpoint, several
 from facewitness.train.loop import Batch, Loop, resume, some_in_float
-from facewitness.train.recipe import by_share, digest, known, read_recipe
+from facewitness.train.recipe import above_zero, at_least, by_share, digest, known, read_recipe
 from facewitness.train.schedule import Schedule
 from facewitness.types import KINDS, Landmarks, Pixels
 
@@ -76,6 +76,10 @@ class Stage:
     batch_size: int
     lr: float
     stop_at_step: int | None = None
+
+    def __post_init__(self) -> None:
+        at_least(self, size=32, steps=1, batch_size=1, stop_at_step=1)
+        above_zero(self, "lr")
 
     @property
     def end(self) -> int:
@@ -116,16 +120,17 @@ class Recipe:
     loss_weights: dict[str, float] = field(default_factory=lambda: dict(_LOSSES))
 
     @classmethod
-    def read(cls, path: Path) -> Recipe:
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
         """From TOML.
 
         Args:
             path: The TOML file.
+            changes: As `read_recipe` takes them.
 
         Raises:
             UnknownName: With the nearest known key, for a key this class does not have.
         """
-        recipe = read_recipe(cls, path)
+        recipe = read_recipe(cls, path, changes)
         for forger in (*recipe.forgers, *recipe.options):
             plugins.get("forge", forger)
         for name, times in recipe.edits.items():

@@ -14,6 +14,7 @@ Its own map is the row of a network that only makes masks, beside which the two 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -34,7 +35,7 @@ from facewitness.models.compact import SHIPPED, Compact, read_weights
 from facewitness.models.mask_decoder import bce_loss, dice_loss
 from facewitness.train import checkpoint, edits, reports
 from facewitness.train.loop import Batch, Loop
-from facewitness.train.recipe import digest, known, read_recipe
+from facewitness.train.recipe import above_zero, at_least, digest, known, read_recipe
 from facewitness.train.schedule import Schedule, last_step
 
 LOSSES = {"mask": 1.0, "dice": 0.5, "parsing": 0.5}
@@ -72,19 +73,24 @@ class Recipe:
 
     def __post_init__(self) -> None:
         known("loss", self.loss_weights, LOSSES)
+        at_least(self, steps=1, batch_size=1, warmup=0, weight_decay=0, shift=0, tone=0)
+        above_zero(self, "lr")
+        if not 0 <= self.ema < 1:
+            raise InputError(f"recipe: expected ema from 0 to below 1, got {self.ema}")
 
     @classmethod
-    def read(cls, path: Path) -> Recipe:
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
         """From TOML.
 
         Args:
             path: The TOML file.
+            changes: As `read_recipe` takes them.
 
         Raises:
             UnknownName: With the nearest known key, for a key that nothing has.
             InputError: Else.
         """
-        return read_recipe(cls, path)
+        return read_recipe(cls, path, changes)
 
 
 class Seeing(nn.Module):

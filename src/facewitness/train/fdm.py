@@ -152,17 +152,18 @@ class Recipe:
         return self.validate or tuple(self.sources)
 
     @classmethod
-    def read(cls, path: Path) -> Recipe:
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
         """From TOML.
 
         Args:
             path: The TOML file.
+            changes: As `read_recipe` takes them.
 
         Raises:
             UnknownName: With the nearest known key, for a key that nothing reads.
             InputError: There is no TOML, or a value is of another type.
         """
-        return read_recipe(cls, path)
+        return read_recipe(cls, path, changes)
 
     def without(self, losses: Iterable[str]) -> Recipe:
         """The same recipe with some losses switched off.

@@ -146,17 +146,18 @@ class Recipe:
         return several.shared(self.batch_size, processes, self.micro_batch_size)
 
     @classmethod
-    def read(cls, path: Path) -> Recipe:
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
         """From TOML.
 
         Args:
             path: The TOML file.
+            changes: As `read_recipe` takes them.
 
         Raises:
             UnknownName: With the nearest known key, for a key that nothing has.
             InputError: Else.
         """
-        return read_recipe(cls, path)
+        return read_recipe(cls, path, changes)
 
     def config(self, words: int) -> dict[str, Any]:
         """Of the network.

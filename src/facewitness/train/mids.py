@@ -11,7 +11,9 @@ them. `disjoint` proves that no person or video is in two of: what the model was
 The loss is the cross-entropy of the four classes of (picture, answer) (Eq. 6); an answer without a verdict is no
 example. Published: 30K answers, AdamW at 1e-4, 48 pictures a step, weight decay 1e-5, 2 epochs, warm-up 3 % (the
 authors' script). Augmentations are theirs: JPEG 60–100, noise, motion and Gaussian blur, FancyPCA or hue and
-saturation, with the chances of their code.
+saturation, with the chances of their code. Where we differ from it: the rate rises in a line and not as a logarithm
+(DeepSpeed's WarmupLR), and stays afterwards, as theirs; what the last step made is kept, and not the epoch that was
+best on `val`, which thus chooses nothing; gradients are clipped (`train/loop`).
 
 On a CPU everything before the last two stages is computed once: `copies` augmented pictures of each, and the plain one.
 The `masked` of the recipe is Table 3's "Mask Result", `unfreeze` its "Unfreeze".
@@ -50,7 +52,7 @@ from facewitness.models.mids import IMAGE_MODEL, MIDS, TEXT_MODEL, PublishedEnco
 from facewitness.train import checkpoint
 from facewitness.train.loop import Loop
 from facewitness.train.plan import Plan, passed_through
-from facewitness.train.recipe import known, read_recipe
+from facewitness.train.recipe import above_zero, known, read_recipe
 from facewitness.train.schedule import Schedule
 from facewitness.types import Pixels
 
@@ -77,6 +79,8 @@ class Recipe:
         easy: Share of the easy pictures that are learned from; published is 0.
         copies: Augmented pictures of each ("small"); "published" augments anew each time.
         read_tokens: Tokens of an answer that are read ("small").
+        warmup: Share of the steps in which the rate rises, as the authors have it; other recipes count steps.
+        ema: Decay a step of the average of the weights that is saved; 0 saves the weights themselves.
     """
 
     encoders: str = "published"
@@ -102,19 +106,26 @@ class Recipe:
                 "recipe: expected epochs above 0, a batch and copies of at least 1, and easy as a share, got "
                 f"{self.epochs}, {self.batch_size}, {self.copies} and {self.easy}"
             )
+        above_zero(self, "lr")
+        if not (0 <= self.warmup <= 1 and 0 <= self.ema < 1):
+            raise InputError(
+                "recipe: expected warmup as a share of the steps, from 0 to 1, and ema from 0 to below 1, got "
+                f"{self.warmup} and {self.ema}"
+            )
 
     @classmethod
-    def read(cls, path: Path) -> Recipe:
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
         """From TOML.
 
         Args:
             path: The TOML file.
+            changes: As `read_recipe` takes them.
 
         Raises:
             UnknownName: With the nearest known key, for a key that nothing has.
             InputError: Else.
         """
-        return read_recipe(cls, path)
+        return read_recipe(cls, path, changes)
 
 
 # ---------------------------------------------------------------------------------------------------------- mining
