@@ -161,6 +161,25 @@ def test_pictures_that_are_drawn_and_those_that_are_judged_are_of_different_sour
     assert np.array_equal(fold.draws("judge")["x"], judge["x"]) and not taken, "what is drawn is kept"
 
 
+def test_what_a_variant_is_shown_is_as_much_self_made_as_it_says(networks, given, monkeypatch):
+    given.recipe.write_text(RECIPE.replace("steps = 1", "steps = 12").replace("lfw_grey = 0.2", "lfw_grey = 0.0001"))
+    fold, made = networks.Fold("A", given), []
+    item_forged = networks.compact.item_forged
+
+    def counted(*args, **options):
+        made.append(args)
+        return item_forged(*args, **options)
+
+    monkeypatch.setattr(networks.compact, "item_forged", counted)
+    counts = {}
+    for stage in ("theirs", "more", "own"):
+        made.clear()
+        assert fold.draws(stage)["fake"].tolist() == [0, 1] * 24
+        counts[stage] = len(made)
+    assert counts["theirs"] == 0, "DFDC has forgeries of its own"
+    assert counts["theirs"] < counts["more"] < counts["own"] <= 24, "none, half and nine tenths of 24"
+
+
 # ------------------------------------------------------------------------------------------------------ the table
 
 

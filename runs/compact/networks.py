@@ -12,6 +12,8 @@ Then the forgeries and genuine pictures of the sources left out are judged, as t
     patches     four windows of 64 × 64 pixels of the picture as it is (eyes, nose, mouth) beside the crop
     spectrum    the logarithm of the crop's amplitude spectrum, through three convolutions
     unit        features of length one, with alignment and uniformity (Yermakov et al. 2025, arXiv:2508.06248)
+    own         plain, shown other pictures after the start: of its fakes 90 % self-made, where plain has 40 %
+    theirs      plain likewise, of whose fakes none is self-made where a source has forgeries
 
     NAME-2      NAME a second time, with its draws in another order
 
@@ -64,6 +66,7 @@ FOLDS: Mapping[str, tuple[str, ...]] = {
 }
 LITE = ("lite0", "lite2")
 _AGAIN = "-2"
+SHOWN: Mapping[str, float] = {"own": 0.9, "theirs": 0.0}  # share of self-made forgeries, in place of the recipe's
 PATCH = 64
 WEIGHTS = {"alignment": 0.1, "uniformity": 0.5}  # GenD's
 FRESH = 40  # batches of draws on which heads over two views are fitted
@@ -372,7 +375,7 @@ def scored(model: Compact, draws: Mapping[str, NDArray[Any]], small: bool = Fals
 
 # ---------------------------------------------------------------------------------------------------------- the runs
 
-ONCE = ("start", "plain", "unit", "lite0", "patches", "spectrum", "lite2")
+ONCE = ("start", "plain", "unit", "lite0", "patches", "spectrum", "own", "theirs", "lite2")
 TRAINED = (*ONCE, *(f"{v}{_AGAIN}" for v in ONCE[1:]))
 
 
@@ -397,7 +400,7 @@ class Fold:
         self.recipe = replace(recipe, sources=kept)
 
     def draws(self, stage: str) -> dict[str, NDArray[Any]]:
-        """The pictures of "start", "more", "fresh" (for heads) or "judge", mapped into memory."""
+        """The pictures of "start", "more", one of `SHOWN`, "fresh" (for heads) or "judge", mapped into memory."""
         files = {k: self.folder / f"{stage}.{k}.npy" for k in _KEPT}
         if stage == "judge":
             files = {k: self.folder / f"judge.{k}.npy" for k in ("x", "patches", "fake", "row", "condition")}
@@ -406,9 +409,10 @@ class Fold:
             if stage == "judge":
                 found = left_out(self.recipe, Pack(self.given.pack), FOLDS[self.name], self.given.limit)
             else:
-                number = ("start", "more", "fresh").index(stage)
+                number = 1 if stage in SHOWN else ("start", "more", "fresh").index(stage)
                 count = self.recipe.stage[number].steps if number < 2 else FRESH
-                draw(self.recipe, self.given.pack, number, count, files)
+                recipe = replace(self.recipe, own_share=SHOWN.get(stage, self.recipe.own_share))
+                draw(recipe, self.given.pack, number, count, files)
                 found = {}
             for k, column in found.items():
                 np.save(files[k], column)
@@ -437,7 +441,7 @@ class Fold:
             model.load_state_dict(start, strict=type(model) is Compact)
             if isinstance(model, Patches | Spectrum | Unit):
                 model.begin()
-            stages = [(then, self.draws("more"))]
+            stages = [(then, self.draws(name if name in SHOWN else "more"))]
         found = taught(model, stages, self.recipe, variant, until)
         if found is not None:
             save_file({k: v.contiguous() for k, v in found.items()}, file)
@@ -553,6 +557,7 @@ def table(folds: Mapping[str, Fold], given: argparse.Namespace, until: datetime)
         k: s.steps * s.batch_size
         for k, s in zip(("start", "more"), next(iter(folds.values())).recipe.stage, strict=True)
     }
+    results["own_share"] = next(iter(folds.values())).recipe.own_share
     results["size"] = next(iter(folds.values())).recipe.stage[-1].size
     results["missing"] = [v for v in TRAINED if v not in scores]
     given.out.mkdir(parents=True, exist_ok=True)
@@ -595,7 +600,9 @@ def page(results: Mapping[str, Any]) -> str:
         f"{results['size']} px). Fold A leaves out c23, c40, StyleGAN2 photographs, Stable Diffusion 2.1 and "
         f"Pollinations, fold B the others; a row names the folds it was trained in. Each saw {start + more:,} pictures "
         f"from ImageNet on: `plain`, `unit`, `patches` and `spectrum` {start:,} of them together (`start`), then the "
-        f"same {more:,} each; `lite0` and `lite2` the same by themselves. Differences are to `plain`, in brackets 95 % "
+        f"same {more:,} each; `lite0` and `lite2` the same by themselves; `own` and `theirs` are `plain`, whose last "
+        f"{more:,} are others: of the fakes {SHOWN['own']:.0%} are self-made, and none where a source has forgeries, "
+        f"instead of {results['own_share']:.0%}. Differences are to `plain`, in brackets 95 % "
         "intervals by bootstrap over groups on the same resamples. They hold for other faces of these sources and not "
         f"for another training: a difference smaller than that between a variant and its second seed ({_AGAIN}) says "
         "nothing.", "",
