@@ -197,7 +197,7 @@ def test_an_uncalibrated_witness_does_not_move_a_calibrated_one():
 def test_a_poor_face_needs_stronger_evidence_and_a_useless_one_gets_none():
     words = {"reasons": ("the face is only 40 px wide", "strong blur")}
     good, poor, useless = (
-        judge(face(score=score, **words), [said(0.85)], {"w": calibration()}) for score in (0.98, 0.9, 0.05)
+        judge(face(score=score, **words), [said(0.82)], {"w": calibration()}) for score in (0.98, 0.9, 0.05)
     )
     assert (good.label, poor.label, useless.label) == ("fake", "inconclusive", "inconclusive")
     assert any("only 40 px wide; strong blur" in reason for reason in poor.reasons)
@@ -205,10 +205,19 @@ def test_a_poor_face_needs_stronger_evidence_and_a_useless_one_gets_none():
     assert (good.cause, poor.cause, useless.cause) == (None, "band", "quality")
     assert good.thresholds == (0.2, 0.8) and useless.thresholds is None
     assert poor.thresholds[0] < 0.2 and poor.thresholds[1] > 0.8
-    assert useless.fake == pytest.approx(0.85)
+    assert useless.fake == pytest.approx(0.82)
     assert useless.interval is None
-    strong = judge(face(score=0.9, **words), [said(0.95)], {"w": calibration()})
-    assert strong.label == "fake"  # 0.8 has odds of 4; (0.97 / 0.9)^10 = 2.1 times as strong is 0.89
+    strong = judge(face(score=0.9, **words), [said(0.83)], {"w": calibration()})
+    assert strong.label == "fake"  # 0.8 has odds of 4; (0.97 / 0.9)^2 = 1.16 times as strong is 0.823
+
+
+def test_a_poor_picture_hides_traces_so_that_clearing_a_face_takes_more_than_accusing_it():
+    """Odds of 1/4 and 4, with a quality of half the bound."""
+    limits = Limits(doubtful=0.9, steepness=3.0, steepness_fake=1.0)
+    low, high = judge(face(score=0.45), [said(0.5)], {"w": calibration()}, limits).thresholds
+    assert low / (1 - low) == pytest.approx(1 / 4 / 2**3) and high / (1 - high) == pytest.approx(4 * 2)
+    labels = [judge(face(score=0.45), [said(p)], {"w": calibration()}, limits).label for p in (0.02, 0.1, 0.85, 0.95)]
+    assert labels == ["real", "inconclusive", "inconclusive", "fake"]
 
 
 @given(score=st.floats(0, 1), better=st.floats(0, 1), p=st.floats(0, 1))
@@ -225,10 +234,11 @@ def test_quality_that_was_not_measured_raises_no_doubt():
 def test_limits_are_ordered():
     with pytest.raises(InputError, match="unusable <= doubtful"):
         Limits(doubtful=0.1, unusable=0.5)
-    with pytest.raises(InputError, match="steepness of at least 0, got -1"):
-        Limits(steepness=-1)
+    for name in ("steepness", "steepness_fake"):
+        with pytest.raises(InputError, match=f"{name} of at least 0, got -1"):
+            Limits(**{name: -1})
     assert judge(face(score=0.0), [said(0.9)], {"w": calibration()}, Limits(0.0, 0.0)).label == "fake"
-    assert judge(face(score=0.5), [said(0.85)], {"w": calibration()}, Limits(steepness=0.0)).label == "fake"
+    assert judge(face(score=0.5), [said(0.85)], {"w": calibration()}, Limits(steepness_fake=0.0)).label == "fake"
 
 
 def test_a_damaged_picture_gets_no_verdict_however_strong_the_evidence():

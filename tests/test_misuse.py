@@ -151,7 +151,7 @@ def test_of_a_conversation(report):
     assert talk.memory == {**before, "face": talk.face}
 
 
-@pytest.mark.parametrize("name", ["doubtful", "unusable", "steepness"])
+@pytest.mark.parametrize("name", ["doubtful", "unusable", "steepness", "steepness_fake"])
 def test_of_limits(name):
     refused(lambda value: facewitness.Limits(**{name: value}), {*NUMBERS, "huge"}, "Limits")
 

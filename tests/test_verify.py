@@ -20,6 +20,7 @@ from facewitness.apps import cli
 from facewitness.errors import InputError
 from facewitness.formats import bundle
 from facewitness.formats import json as wire
+from facewitness.judge import Limits
 from facewitness.pipeline import Analyzer
 from facewitness.verify import differences, settings_of, verify
 
@@ -321,6 +322,13 @@ def test_a_bundles_limits_are_never_above_ours(made):
         "max_memory": media.MAX_MEMORY,
         "sampling": {"frames": 4},
     }
+
+
+def test_a_report_of_one_steepness_is_analysed_again_with_it_for_both_thresholds(made):
+    _, analysis, _ = made
+    limits = {"doubtful": 0.9, "unusable": 0.2, "steepness": 7.0}
+    assert settings_of({**analysis.report.made_by, "limits": limits})["limits"] == Limits(0.9, 0.2, 7.0, 7.0)
+    assert settings_of(analysis.report.made_by)["limits"] == Limits()
 
 
 def test_single_views_travel_and_another_analysis_has_to_repeat_them():

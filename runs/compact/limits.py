@@ -1,10 +1,12 @@
-"""What the judge's limits on quality are worth: verdicts on held-out faces, sharp and blurred, under several of them.
+"""What the judge's limits on quality are worth: verdicts on held-out faces, sharp, blurred and small, under several.
 
-    python runs/compact/limits.py --rows ROWS        the file that `fit.py --rows ROWS` wrote
+    python runs/compact/limits.py --rows ROWS --small SMALL --data DIR     ROWS is what `fit.py --rows ROWS` wrote
 
 For each choice the thresholds are fitted as `fit.py` does, on the faces that it does not doubt; then every held-out row
 is judged. How steep the doubt should be is chosen with the thresholds of three quarters of the groups, judged on the
-fourth. Writes `limits.md`. The rows are of training groups that no training drew from (`builders/pack.held_out`).
+fourth: for the threshold for fake and for that for real by itself. SMALL holds the same pictures with faces of 32 to
+96 px; it is made where it is absent. Writes `limits.md`. The rows are of training groups that no training drew from
+(`builders/pack.held_out`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from evaluate import Row
+from evaluate import Row, chosen, predictions, tasks
 from fit import CONDITIONS, calibrated, domain
 
 from facewitness.apps.script import script
@@ -24,29 +26,42 @@ from facewitness.judge import Limits
 
 CHOICES = {
     "one pair of thresholds for all faces": Limits(doubtful=0.0, unusable=0.0),
-    "doubtful below 0.5, in proportion": Limits(doubtful=0.5, steepness=1.0),
-    "doubtful below 0.97, steepness 5": Limits(doubtful=0.97, steepness=5.0),
-    "doubtful below 0.97, steepness 10": Limits(doubtful=0.97, steepness=10.0),
-    "doubtful below 0.97, steepness 20": Limits(doubtful=0.97, steepness=20.0),
+    "doubtful below 0.97, steepness 5": Limits(steepness=5.0, steepness_fake=5.0),
+    "as it ships": Limits(),
 }
+STEEPNESS = (0, 0.5, 1, 2, 3, 5, 10)
+SIZES = (32, 40, 48, 56, 64, 80, 96)  # longer side of the face, pixels
 
 
 def main() -> None:
     """Fit and judge under each choice, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=Path, required=True)
+    parser.add_argument("--small", type=Path, required=True, help="the same faces made smaller; kept there")
+    parser.add_argument("--data", type=Path, help="tables, where SMALL is to be made")
+    parser.add_argument("--model", type=Path, default=Path(__file__).parents[2] / "src/facewitness/weights/compact.onnx")
+    parser.add_argument("--limit", type=int, default=60, help="rows of each source and label in SMALL")
     given = parser.parse_args()
-    rows = [r for r in json.loads(given.rows.read_text()) if r["score"] is not None and not r["self_made"]]
+    if not given.small.exists():
+        if given.data is None:
+            parser.error(f"'{given.small}' is to be made: say --data DIR, the folder of the tables")
+        todo = tasks(chosen(given.data, "calibrate", given.limit), [f"face:{side}" for side in SIZES], own=False)
+        given.small.write_text(json.dumps(predictions(todo, str(given.model), "small")))
+    rows = [r for r in json.loads(given.rows.read_text()) if r["condition"] in CONDITIONS and not r["self_made"]]
+    rows += json.loads(given.small.read_text())
+    rows = [r for r in rows if r["score"] is not None]
+    conditions = (*CONDITIONS, *(f"face:{side}" for side in SIZES))
     domains = sorted({domain(r) for r in rows})
     lines = [
         "# Limits on quality",
         "",
-        "Written by `python runs/compact/limits.py --rows ROWS`, on held-out training groups. Each cell: genuine faces",
-        "called fake / fakes called fake / all with a verdict, in per cent. The third are `judge.Limits`.",
+        "Written by `python runs/compact/limits.py --rows ROWS --small SMALL`, on held-out training groups. Each cell:",
+        "genuine faces called fake / fakes called fake / all with a verdict, in per cent. Thresholds are fitted on faces",
+        "of good quality in the first six conditions; `face:48` is a face whose longer side was made 48 px.",
         "",
     ]
     for name, limits in CHOICES.items():
-        fit = calibrated([r for r in rows if (r["quality"] or 0) >= limits.doubtful], resamples=2)
+        fit = calibrated([r for r in rows if (r["quality"] or 0) >= limits.doubtful], resamples=2)  # of CONDITIONS
         lines += [
             f"## {name[0].upper()}{name[1:]}",
             "",
@@ -55,7 +70,7 @@ def main() -> None:
             f"| | {' | '.join(domains)} |",
             f"|---|{'---|' * len(domains)}",
         ]
-        for condition in CONDITIONS:
+        for condition in conditions:
             parts = [[r for r in rows if (r["condition"], domain(r)) == (condition, d)] for d in domains]
             lines.append(f"| {condition} | {' | '.join(verdicts(fit, limits, part) for part in parts)} |")
         lines.append("")
@@ -66,8 +81,7 @@ def main() -> None:
 
 
 def crossed(rows: list[Row], folds: int = 4) -> list[str]:
-    """Several steepnesses with thresholds that other groups gave: what is decided, what is wrong, who is accused."""
-    rows = [r for r in rows if r["condition"] in CONDITIONS]
+    """Several steepnesses with thresholds that other groups gave: who is accused, who is cleared, and how wrongly."""
     fold = np.array([zlib.crc32(f"{r['source']}/{r['group']}".encode()) % folds for r in rows])
     limit = Limits().doubtful
     fits = [
@@ -83,34 +97,48 @@ def crossed(rows: list[Row], folds: int = 4) -> list[str]:
         for name in ("fake_above", "real_below")
     )
     cells = np.array([f"{domain(r)} / {r['condition']}" for r in rows])
+    usable, poor = quality >= Limits().unusable, quality < limit
     out = [
         "## How steep", "",
-        "Thresholds of three quarters of the groups, judged on the fourth, in turn; shares of all rows.", "",
-        "| steepness | decided | right of these | genuine called fake | worst domain and condition | fakes, no sign |",
-        "|---|---|---|---|---|---|",
+        f"Thresholds of three quarters of the groups, judged on the fourth, in turn: {len(rows):,} rows, of which "
+        f"{poor.mean():.0%} are doubted. Each side by itself. A cell is a domain in a condition; how many have more such "
+        "errors than at 5.", "",
+        "| steepness, for fake | fakes called fake | of doubted ones | genuine called fake | of doubted ones | of the "
+        "others | worst cell | cells worse than at 5 |", "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    for steepness in (0, 1, 2, 3, 5, 10, 20):
-        stronger = np.maximum(1.0, limit / quality) ** steepness
-        usable = quality >= Limits().unusable
-        called, cleared = (odds >= above * stronger) & usable, (odds < below / stronger) & usable
-        worst = {c: float(called[~fake & (cells == c)].mean()) for c in sorted(set(cells[~fake]))}
-        name = max(worst, key=lambda c: worst[c])
-        right = ((called & fake) | (cleared & ~fake)).sum() / max(1, (called | cleared).sum())
-        out.append(
-            f"| {steepness} | {(called | cleared).mean():.1%} | {right:.1%} | {called[~fake].mean():.1%} | {name} "
-            f"{worst[name]:.1%} | {cleared[fake].mean():.1%} |"
-        )
+    for name, truth, odd in (("fake", ~fake, fake), ("real", fake, ~fake)):
+        if name == "real":
+            out += [
+                "", "| steepness, for real | genuine told to show no sign | of doubted ones | fakes told so | of "
+                "doubted ones | of the others | worst cell | cells worse than at 5 |", "|---|---|---|---|---|---|---|---|",
+            ]  # fmt: skip
+        wrong = {}
+        for steepness in STEEPNESS:
+            stronger = np.maximum(1.0, limit / quality) ** steepness
+            called = usable & ((odds >= above * stronger) if name == "fake" else (odds < below / stronger))
+            wrong[steepness] = {c: float(called[truth & (cells == c)].mean()) for c in sorted(set(cells[truth]))}
+            worst = max(wrong[steepness], key=lambda c, at=wrong[steepness]: at[c])
+            shares = [called[of].mean() for of in (odd, odd & poor, truth, truth & poor, truth & ~poor)]
+            out.append(
+                f"| {steepness} | {' | '.join(f'{s:.1%}' for s in shares)} | {worst} {wrong[steepness][worst]:.1%} | "
+            )
+        at_five = wrong[5]
+        for i, steepness in enumerate(STEEPNESS):
+            worse = sum(wrong[steepness][c] > w for c, w in at_five.items())
+            out[len(out) - len(STEEPNESS) + i] += f"{worse} of {len(at_five)} |"
     return [*out, ""]
 
 
 def verdicts(fit: Calibration, limits: Limits, rows: list[Row]) -> str:
     """Shares of genuine and of fake rows that the judge would call fake, and of all rows that it would decide."""
+    if not rows:  # no face of that domain is as large
+        return "— / — / —"
     quality = np.array([max(r["quality"] or 0.0, 1e-6) for r in rows])
-    stronger = np.maximum(1.0, limits.doubtful / quality) ** limits.steepness
+    stronger = np.maximum(1.0, limits.doubtful / quality)
     p = fit.probabilities([r["score"] for r in rows])
     odds, usable = p / (1 - p), quality >= limits.unusable
-    called = (odds >= fit.fake_above / (1 - fit.fake_above) * stronger) & usable
-    cleared = (odds < fit.real_below / (1 - fit.real_below) / stronger) & usable
+    called = (odds >= fit.fake_above / (1 - fit.fake_above) * stronger**limits.steepness_fake) & usable
+    cleared = (odds < fit.real_below / (1 - fit.real_below) / stronger**limits.steepness) & usable
     fake = np.array([r["label"] == "fake" for r in rows])
     shares = [f"{100 * called[of].mean():.1f}" if of.any() else "—" for of in (~fake, fake)]
     return " / ".join([*shares, f"{100 * (called | cleared).mean():.0f}"])

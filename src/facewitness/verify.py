@@ -381,6 +381,8 @@ def settings_of(made_by: Mapping[str, Any]) -> dict[str, Any]:
     }
     if not all(value is None or isinstance(value, int | float) for value in numbers.values()):
         raise InputError("the report's limits are no numbers.")
+    if "steepness" in numbers:  # a report of when one number stood for both thresholds
+        numbers.setdefault("steepness_fake", numbers["steepness"])
     return {
         "finder": names[0],
         "witnesses": tuple(names[1:]),
