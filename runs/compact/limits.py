@@ -39,14 +39,14 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--small", type=Path, required=True, help="the same faces made smaller; kept there")
     parser.add_argument("--data", type=Path, help="tables, where SMALL is to be made")
-    parser.add_argument("--model", type=Path, default=Path(__file__).parents[2] / "src/facewitness/weights/compact.onnx")
+    parser.add_argument("--model", type=Path, help="another ONNX file for SMALL; default: the shipped weights")
     parser.add_argument("--limit", type=int, default=60, help="rows of each source and label in SMALL")
     given = parser.parse_args()
     if not given.small.exists():
         if given.data is None:
             parser.error(f"'{given.small}' is to be made: say --data DIR, the folder of the tables")
         todo = tasks(chosen(given.data, "calibrate", given.limit), [f"face:{side}" for side in SIZES], own=False)
-        given.small.write_text(json.dumps(predictions(todo, str(given.model), "small")))
+        given.small.write_text(json.dumps(predictions(todo, str(given.model) if given.model else None, "small")))
     rows = [r for r in json.loads(given.rows.read_text()) if r["condition"] in CONDITIONS and not r["self_made"]]
     rows += json.loads(given.small.read_text())
     rows = [r for r in rows if r["score"] is not None]
@@ -56,8 +56,8 @@ def main() -> None:
         "# Limits on quality",
         "",
         "Written by `python runs/compact/limits.py --rows ROWS --small SMALL`, on held-out training groups. Each cell:",
-        "genuine faces called fake / fakes called fake / all with a verdict, in per cent. Thresholds are fitted on faces",
-        "of good quality in the first six conditions; `face:48` is a face whose longer side was made 48 px.",
+        "genuine faces called fake / fakes called fake / all with a verdict, in per cent. Thresholds are fitted on good",
+        "faces in the first six conditions; `face:48` is a face whose longer side was made 48 px.",
         "",
     ]
     for name, limits in CHOICES.items():
@@ -101,8 +101,8 @@ def crossed(rows: list[Row], folds: int = 4) -> list[str]:
     out = [
         "## How steep", "",
         f"Thresholds of three quarters of the groups, judged on the fourth, in turn: {len(rows):,} rows, of which "
-        f"{poor.mean():.0%} are doubted. Each side by itself. A cell is a domain in a condition; how many have more such "
-        "errors than at 5.", "",
+        f"{poor.mean():.0%} are doubted. Each side by itself. A cell is a domain in a condition; how many have more "
+        "such errors than at 5.", "",
         "| steepness, for fake | fakes called fake | of doubted ones | genuine called fake | of doubted ones | of the "
         "others | worst cell | cells worse than at 5 |", "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
@@ -110,7 +110,8 @@ def crossed(rows: list[Row], folds: int = 4) -> list[str]:
         if name == "real":
             out += [
                 "", "| steepness, for real | genuine told to show no sign | of doubted ones | fakes told so | of "
-                "doubted ones | of the others | worst cell | cells worse than at 5 |", "|---|---|---|---|---|---|---|---|",
+                "doubted ones | of the others | worst cell | cells worse than at 5 |",
+                "|---|---|---|---|---|---|---|---|",
             ]  # fmt: skip
         wrong = {}
         for steepness in STEEPNESS:

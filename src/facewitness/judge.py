@@ -47,9 +47,9 @@ class Limits:
     All were chosen on held-out faces, sharp, blurred and small (`runs/compact/limits.md`). At 2 for fake, a quarter of
     the doubted forgeries is called fake, an eighth at 5, and fewer of the doubted genuine faces (0.3 %) than of the
     others (1.0 %). At 5 for real, fewer of the doubted forgeries are told to show no sign than of the others; at 2 it
-    would be more on sources that nothing was chosen on (24 % for 22 %).
-    `unusable` is a choice: with the gates of `finders.rate`, one defect alone is unusable for a face of less than 23 px,
-    turned by more than 75°, or with a mesh that hardly fits.
+    would be more on sources that nothing was chosen on (24 % for 22 %). `unusable` is a choice: with the gates of
+    `finders.rate`, one defect alone is unusable for a face of less than 23 px, turned by more than 75°, or with a mesh
+    that hardly fits.
     """
 
     doubtful: float = 0.97
