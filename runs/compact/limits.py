@@ -56,7 +56,7 @@ def main() -> None:
         "# Limits on quality",
         "",
         "Written by `python runs/compact/limits.py --rows ROWS --small SMALL`, on held-out training groups. Each cell:",
-        "genuine faces called fake / fakes called fake / all with a verdict, in per cent. Thresholds are fitted on good",
+        "genuine faces called fake, fakes called fake, all with a verdict, in per cent. Thresholds are fitted on good",
         "faces in the first six conditions; `face:48` is a face whose longer side was made 48 px.",
         "",
     ]
