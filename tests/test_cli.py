@@ -304,10 +304,20 @@ def test_summary_of_one_picture_tells_verdict_reasons_and_places(tmp_path, capsy
 def test_no_sign_is_told_with_how_often_forgeries_of_each_kind_get_it(astronaut_path, tmp_path, capsys):
     assert main(["analyze", str(astronaut_path)]) == 0
     out = capsys.readouterr().out
-    assert "no sign of forgery found" in out and "Without a sign of forgery compact called" in out.splitlines()[-1]
+    assert "no sign of forgery found" in out and "In some forgeries compact finds no sign: in" in out.splitlines()[-1]
     PIL.Image.open(astronaut_path).convert("RGB").resize((64, 64)).save(tmp_path / "no_face.png")
     assert main(["analyze", str(tmp_path / "no_face.png")]) == 0
-    assert "compact called" not in capsys.readouterr().out
+    assert "compact finds no sign" not in capsys.readouterr().out
+
+
+def test_films_are_counted_as_films(tmp_path, capsys):
+    pytest.importorskip("av", reason="needs the extra 'video'")
+    import films
+
+    painted(40).save(tmp_path / "a.png")
+    (tmp_path / "b.mp4").write_bytes(films.film(12))
+    analyze(tmp_path)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("1 picture and 1 film: ")
 
 
 def test_summary_of_many_pictures_is_one_line_each_and_a_count(tmp_path, capsys):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reports import REPORTS, clip_of
 
-from facewitness import plugins, regions
+from facewitness import media, plugins, regions
 from facewitness.dialogue import Dialogue, as_reply
 from facewitness.errors import BackendError, InputError
 from facewitness.questions import MOST
@@ -989,3 +989,13 @@ def test_what_a_report_without_places_says_to_do_names_none(two):
 def test_a_cause_is_only_sought_for_a_sign(two):
     clean = Dialogue(replace(two.report, people=two.report.people[1:]))
     assert "No sign was found that would need a cause." in clean.ask("Could it just be make-up?").text
+
+
+@pytest.mark.parametrize(
+    "question", ["Is it a screenshot?", "Is this a scan?", "Are there several photos on the page?"]
+)
+def test_a_picture_that_looks_like_a_page_is_told_as_that(two, question):
+    note = f"{media.SCREEN}: a photograph seems to stand in it."
+    page = Dialogue(replace(two.report, notes=(note,)))
+    assert page.ask(question).text == note
+    assert "was not examined" in two.ask(question).text

@@ -232,19 +232,39 @@ def test_a_photograph_on_a_screenshot_is_proposed_with_its_box(ground, quality):
     screen = shot(noisy(360, 420), ground)
     if quality:
         screen = Image.open(io.BytesIO(saved(screen, "JPEG", quality=quality)))
-    box = screenshot.photograph_in(np.asarray(screen.convert("RGB")))
-    assert box is not None and np.abs(np.subtract(box, (90, 330, 450, 750))).max() <= 2
+    (box,) = screenshot.photographs_in(np.asarray(screen.convert("RGB")))
+    assert np.abs(np.subtract(box, (90, 330, 450, 750))).max() <= 2
 
 
 def test_what_is_no_screenshot_is_left_alone(picture):
     for other in (noisy(500, 400), picture.resize((600, 500)), shot(Image.new("RGB", (360, 420), (200, 30, 30))),
                   Image.new("RGB", (600, 400)), Image.new("RGB", (50, 50))):  # fmt: skip
-        assert screenshot.photograph_in(np.asarray(other)) is None
+        assert screenshot.photographs_in(np.asarray(other)) == ()
     disc = Image.new("RGB", (600, 600))
     mask = Image.new("L", (400, 400))
     ImageDraw.Draw(mask).ellipse((0, 0, 399, 399), fill=255)
     disc.paste(noisy(400, 400), (100, 100), mask)
-    assert screenshot.photograph_in(np.asarray(disc)) is None
+    assert screenshot.photographs_in(np.asarray(disc)) == ()
+
+
+def test_each_photograph_of_a_page_is_proposed():
+    page = Image.new("RGB", (1240, 1754), (250, 248, 244))
+    boxes = [(80, 100, 580, 700), (650, 150, 1150, 650), (100, 900, 600, 1400), (700, 1000, 1075, 1380)]
+    for box in boxes:
+        page.paste(noisy(box[2] - box[0], box[3] - box[1]), box[:2])
+    (note,) = media.read(saved(page, "PNG")).notes
+    assert note.startswith(
+        f"{media.SCREEN}: 4 photographs seem to stand in it, 500 × 600 pixels from 80, 100 to 580, 700;"
+    )
+    names = shlex.split(note.rpartition("facewitness analyze ")[2])
+    assert names == [f"FILE#{','.join(map(str, box))}" for box in boxes]
+
+
+def test_what_a_photograph_shares_with_the_page_is_no_ground_of_it():
+    photo = noisy(420, 420)
+    ImageDraw.Draw(photo).ellipse((200, 200, 415, 415), fill=(0, 0, 0))  # as much black as makes it a common colour
+    box = (60, 300, 480, 720)
+    assert screenshot.photographs_in(np.asarray(shot(photo, at=box[:2]))) == (box,)
 
 
 def test_the_note_names_the_part_and_the_part_is_read(tmp_path):
@@ -257,6 +277,8 @@ def test_the_note_names_the_part_and_the_part_is_read(tmp_path):
     part = media.read(name)
     assert (part.frame.pixels == np.asarray(noisy(360, 420))).all()
     assert part.sha256 == media.read(path).sha256 and "Only the part from 90, 330" in part.notes[0]
+    with pytest.raises(UnreadableMedia, match="expected a page, such as #2, or a box"):
+        media.read(f"{path}#9,9")
     with pytest.raises(UnreadableMedia, match="expected a box"):
         media.read(f"{path}#90,330,450,1750")
     report = pipeline.analyze(name)

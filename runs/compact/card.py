@@ -89,7 +89,7 @@ def no_sign(results: Mapping[str, Any]) -> str:
     known.append(_missed("blends, swaps and edits made for this", [seen["self_made"]]))
     strange = [_missed(kind, [unseen["fakes"][s] for s in sources]) for kind, sources in _UNSEEN.items()]
     return (
-        f"Without a sign of forgery compact called {_listed(known)}; of kinds that it was not trained on "
+        f"In some forgeries compact finds no sign: in {_listed(known)}; and of kinds that it was not trained on in "
         f"{_listed(strange)}."
     )
 
@@ -105,20 +105,20 @@ def by_group(found: Sequence[Mapping[str, Any]]) -> str:
     counted = [e for e in found if e["genuine"] >= 10]
     for by, words in (
         ("age", "age"), ("sex", "sex"), ("skin", "skin (UTKFace's labels)"), ("size of face", "size of face"),
-        ("compression", "compression"), ("domain", "domain"),
+        ("compression", "compression"), ("domain", "source"),
     ):  # fmt: skip
         shares = [e["genuine_called_fake"]["share"] for e in counted if e["by"] == by]
         if shares:
             low, high = (_percent(f(shares)) for f in (min, max))
             spans.append(f"{words} {high}" if low == high else f"{words} {low.removesuffix(' %')} to {high}")
-    text = f"Genuine faces called fake, from the best group to the worst: {', '.join(spans)}"
+    text = f"Genuine faces called fake by compact, from the best group to the worst: by {', by '.join(spans)}"
     worst = max(counted, key=lambda e: e["genuine_called_fake"]["share"], default=None)
     if worst is not None and worst["genuine_called_fake"]["share"] > 0:
         share, (low, high) = (worst["genuine_called_fake"][key] for key in ("share", "interval"))
         name = _DOMAINS.get(worst["group"], f"{worst['by']} {worst['group']}")
-        text += f"; the worst is {name} with {_percent(share)} ({_percent(low)} to {_percent(high)})"
+        text += f"; worst of all {name}, {_percent(share)} ({_percent(low)} to {_percent(high)})"
     cameras = [e["group"] for e in found if e["by"] == "camera" and e["group"] != "none named"]
-    return f"{text}." + ("" if cameras else " Errors by camera were not measured: none of these files names one.")
+    return f"{text}." + ("" if cameras else " By camera they were not measured, for none of these pictures names one.")
 
 
 _DOMAINS = {

@@ -35,6 +35,7 @@ from facewitness import (
     advice,
     drawn,
     geometry,
+    media,
     moments,
     patterns,
     people,
@@ -1240,7 +1241,11 @@ class Dialogue:
             for reason in person.verdict.reasons
             if person.verdict.cause == "drawn" and reason in drawn.SENTENCES
         }
-        return " ".join(sentences.values()) or f"Whether it is a photograph was not examined, but for {drawn.TOLD}"
+        screens = [note for note in self.report.notes if note.startswith(media.SCREEN)]
+        return (
+            " ".join((*sentences.values(), *screens))
+            or f"Whether it is a photograph was not examined, but for {drawn.TOLD}"
+        )
 
     def _when(self, face: PersonReport, question: str) -> Answer:
         self._moment = moments.spoken_of(face, question) or self._moment

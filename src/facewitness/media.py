@@ -266,17 +266,22 @@ def _cropped(
     return np.ascontiguousarray(pixels[y1:y2, x1:x2]), (*notes, note)
 
 
+SCREEN = "This looks like a picture of a screen or a page"  # how the note on photographs inside a picture begins
+
+
 def _proposed(pixels: Pixels, label: str, is_file: bool) -> tuple[str, ...]:
-    """A note where a photograph seems to stand inside a screenshot: where it is, and how to analyse it by itself."""
-    box = screenshot.photograph_in(pixels)
-    if box is None:
+    """A note where photographs seem to stand inside a picture: where they are, and how to analyse each by itself."""
+    boxes = screenshot.photographs_in(pixels)
+    if not boxes:
         return ()
-    x1, y1, x2, y2 = box
-    name = f"{label if is_file else 'FILE'}#{x1},{y1},{x2},{y2}"
-    return (
-        f"This looks like a picture of a screen or a page: a photograph seems to stand in it, {x2 - x1} × {y2 - y1} "
-        f"pixels from {x1}, {y1} to {x2}, {y2}. By itself it is analysed with: facewitness analyze {shlex.quote(name)}",
-    )
+    names = [shlex.quote(f"{label if is_file else 'FILE'}#{','.join(map(str, box))}") for box in boxes]
+    places = [f"{x2 - x1} × {y2 - y1} pixels from {x1}, {y1} to {x2}, {y2}" for x1, y1, x2, y2 in boxes]
+    if len(boxes) == 1:
+        stands, itself = f"a photograph seems to stand in it, {places[0]}", "By itself it is"
+    else:
+        listed = f"{'; '.join(places[:-1])}; and {places[-1]}"
+        stands, itself = f"{len(boxes)} photographs seem to stand in it, {listed}", "One by one they are"
+    return (f"{SCREEN}: {stands}. {itself} analysed with: facewitness analyze {' '.join(names)}",)
 
 
 def limit_of(path: str | os.PathLike[str]) -> int:
@@ -479,6 +484,12 @@ def _content(path: Path, label: str, max_bytes: int) -> bytes:
             ) from error
         if str(path).lower().startswith("file:/"):
             raise UnreadableMedia(f"'{label}': expected a path, got an address. Leave 'file://' out.") from error
+        whole, sign, part = str(path).rpartition("#")
+        if sign and Path(whole).is_file():
+            raise UnreadableMedia(
+                f"'{label}': expected a page, such as #2, or a box, #x1,y1,x2,y2 in whole pixels, behind the file's "
+                f"name, got '#{part}'. Quote the name, or leave the part out."
+            ) from error
         raise UnreadableMedia(f"'{label}' does not exist. Check the path.") from error
     except PermissionError as error:
         raise UnreadableMedia(f"'{label}' may not be read. Give yourself the right to read it.") from error

@@ -637,9 +637,13 @@ UNEXAMINED: dict[str, str] = {
     ),
     PHOTOGRAPH: _any(
         r"\b(?:is|was) (?:it|this|that) an? photo(?:graph)?\W*$",  # "Is it a photograph?"
+        # "Are there several photos on the page?"
+        r"\b(?:several|more|many|two|other) (?:photo\w*|pictures|images) (?:on|in) (?:the|this) (?:page|picture|"
+        r"scan|image)\b",
         r"\b(?:from|off|of) an? (?:\w+ )?(?:screen|monitor|display|television|tv)\b",  # "Was it taken from a screen?"
         # "Could this be a statue?"
         r"\b(paintings?|drawings?|cartoons?|sketch|statues?|dolls?|mannequins?|puppets?|wax figures?|screen ?shots?|"
+        r"scans?|scanned|"
         r"photo of a (photo|screen)|game)\b",
     ),
     "who it is": _any(

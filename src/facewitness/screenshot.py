@@ -1,9 +1,10 @@
-"""Looks for a photograph that stands inside a picture of a screen, on a page or between bars, and says where it is.
+"""Looks for photographs that stand inside a picture of a screen, on a page or between bars, and says where they are.
 
 A face in a photo of a chat is small on the screenshot, and the words around it are no part of the photograph. What is
-proposed is a rectangle of many colours on a ground of few: the ground is the three commonest colours of the picture,
-the rectangle the largest connected part of the rest whose box it fills, found on a coarse grid and then brought to the
-pixel. Nothing is cut off by itself: a proposal is a note, and whoever looks decides.
+proposed are rectangles of many colours on a ground of few: the ground is the three commonest colours of the picture, or
+fewer of them, as a photograph may hold one of these itself; a rectangle is a connected part of the rest whose box it
+fills, found on a coarse grid and then brought to the pixel. Nothing is cut off by itself: a proposal is a note, and
+whoever looks decides.
 """
 
 from __future__ import annotations
@@ -17,40 +18,58 @@ _CELLS = 64  # along the longer side of the coarse grid
 _NEAR = 10  # levels of 255 by which the ground may differ from its colour: JPEG and anti-aliasing
 _GROUND = (0.12, 0.04)  # least share of the picture that is ground, and that one of its colours has
 _AREA = (0.06, 0.92)  # least and most share of the picture that a photograph takes
+_AMONG = 0.03  # least share of one among several
+_MOST = 24  # photographs of one page
 _FILLED = (0.93, 0.7)  # shares of a photograph's box, and of each of its corners, that are not ground
 _COLOURS = 250  # in 32 levels a channel, of 4,096 samples: photographs have more, drawings and text fewer
 _LEAST = 96  # pixels, the shorter side of a photograph
 
 
-def photograph_in(pixels: Pixels) -> tuple[int, int, int, int] | None:
-    """The box (x1, y1, x2, y2) of a photograph inside a picture; None where none is seen, or the picture is one itself.
+def photographs_in(pixels: Pixels) -> tuple[tuple[int, int, int, int], ...]:
+    """The boxes of photographs inside a picture, row by row; none where none is seen, or the picture is one itself.
 
     Args:
         pixels: RGB uint8 (H, W, 3).
 
     Returns:
-        (x1, y1, x2, y2) in pixels, x2 and y2 excluded.
+        Each (x1, y1, x2, y2) in pixels, x2 and y2 excluded.
     """
     height, width = pixels.shape[:2]
     if min(height, width) < 2 * _LEAST:
-        return None
+        return ()
     step = max(1, round(max(height, width) / (4 * _CELLS)))
     small = pixels[step // 2 :: step, step // 2 :: step]
-    ground = _ground(small[::2, ::2])
-    if not ground:
-        return None
-    cells = _coarse(~_is_near(small, ground))
-    box = _largest(cells)
-    if box is None:
-        return None
+    colours = _ground(small[::2, ::2])
+    for count in range(len(colours), 0, -1):
+        ground = colours[:count]
+        if _is_near(small[::2, ::2], ground).mean() < _GROUND[0]:
+            continue
+        cells = _coarse(~_is_near(small, ground))
+        candidates = (_photograph(pixels, cells, box, ground, step) for box in _parts(cells))
+        boxes = [box for box in candidates if box is not None]
+        if len(boxes) > 2 or any(_share(box, pixels) >= _AREA[0] for box in boxes):
+            return tuple(sorted(boxes, key=lambda box: (box[1] * 8 // height, box[0])))
+    return ()
+
+
+def _share(box: tuple[int, ...], pixels: Pixels) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1]) / (pixels.shape[0] * pixels.shape[1])
+
+
+def _photograph(
+    pixels: Pixels, cells: NDArray[np.bool_], box: tuple[int, ...], ground: list[NDArray[np.uint8]], step: int
+) -> tuple[int, int, int, int] | None:
+    """The box of a part, to the pixel, where it is a photograph."""
+    height, width = pixels.shape[:2]
     x1, y1, x2, y2 = box
     share = (x2 - x1) * (y2 - y1) / cells.size
-    if cells[y1:y2, x1:x2].mean() < 0.9 or not 0.8 * _AREA[0] <= share <= 1.05 * _AREA[1]:
+    if cells[y1:y2, x1:x2].mean() < 0.9 or not 0.8 * _AMONG <= share <= 1.05 * _AREA[1]:
         return None
     x1, y1, x2, y2 = (edge * 4 * step for edge in box)
     left, top, right, bottom = _refined(pixels, ground, (x1, y1, min(x2, width), min(y2, height)), 6 * step)
-    area = (right - left) * (bottom - top) / (width * height)
-    if min(right - left, bottom - top) < _LEAST or not _AREA[0] <= area <= _AREA[1]:
+    if min(right - left, bottom - top) < _LEAST:
+        return None
+    if not _AMONG <= _share((left, top, right, bottom), pixels) <= _AREA[1]:
         return None
     inside = pixels[top:bottom, left:right]
     across = max(1, int(np.sqrt(inside.shape[0] * inside.shape[1] / 4096)))
@@ -110,8 +129,8 @@ def _coarse(rest: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(lines.reshape(rows, columns, 4).sum(axis=2, dtype=np.uint8) > 8)
 
 
-def _largest(cells: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
-    """The box of the largest connected part, in cells; None where there is none."""
+def _parts(cells: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
+    """The boxes of the connected parts, in cells, the largest first."""
     edges = np.diff(np.pad(cells.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     y, begins = np.nonzero(edges == 1)
     _, ends = np.nonzero(edges == -1)
@@ -134,11 +153,12 @@ def _largest(cells: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     parts: dict[int, list[int]] = {}
     for run in range(len(runs)):
         parts.setdefault(root(run), []).append(run)
-    if not parts:
-        return None
-    largest = max(parts.values(), key=lambda part: sum(runs[run][2] - runs[run][1] for run in part))
-    rows, left, right = zip(*(runs[run] for run in largest), strict=True)
-    return min(left), min(rows), max(right), max(rows) + 1
+    sizes = {name: sum(runs[run][2] - runs[run][1] for run in part) for name, part in parts.items()}
+    boxes = []
+    for name in sorted(parts, key=lambda name: -sizes[name])[:_MOST]:
+        rows, left, right = zip(*(runs[run] for run in parts[name]), strict=True)
+        boxes.append((min(left), min(rows), max(right), max(rows) + 1))
+    return boxes
 
 
 def _refined(pixels: Pixels, ground: list[NDArray[np.uint8]], box: tuple[int, ...], reach: int) -> tuple[int, ...]:

@@ -420,8 +420,8 @@ def test_reasons_are_words():
         "side pose (70°",
         "tilted 60°",
         "not have the features of a face",
-        "60%",
-        "40%",
+        "60 %",
+        "40 %",
     ):
         assert words in text
     assert quality.score == 0

@@ -558,10 +558,14 @@ class _Tally:
     fail_on: frozenset[str]
     failures: int = 0
     met: bool = False  # a verdict that --fail-on names
+    films: int = 0
     labels: collections.Counter[str] = field(default_factory=collections.Counter)
     causes: collections.Counter[str] = field(default_factory=collections.Counter)  # why no verdict was given
 
     def add(self, report: Report) -> None:
+        from facewitness.phrases import is_film
+
+        self.films += is_film(report)
         self.failures += report.status == "failed" or any(problem.step == "render" for problem in report.problems)
         label = report.status if report.verdict is None else report.verdict.label
         self.labels[label] += 1
@@ -576,7 +580,12 @@ class _Tally:
             f"{number} {_WORDS[name]}{f' ({why})' if name == 'inconclusive' and why else ''}"
             for name, number in sorted(self.labels.items())
         )
-        return f"{self.count} {'picture' if self.count == 1 else 'pictures'}{f': {total}' if total else ''}"
+        pictures = self.count - self.films
+        of_each = ((pictures, "picture"), (self.films, "film"))
+        counted = [
+            f"{n} {kind}{'' if n == 1 else 's'}" for n, kind in of_each if n or (kind == "picture" and not self.count)
+        ]
+        return f"{' and '.join(counted)}{f': {total}' if total else ''}"
 
     def status(self) -> int:
         if self.met:

@@ -134,5 +134,6 @@ def rate(
         score *= worth
         if worth < NOTED:
             words = gate.slight if gate.slight and worth >= 0.5 else gate.reason
-            reasons.append(NO_MESH if gate is _MESH and value == 0 else words.format(abs(value)))
+            worded = words.format(abs(value)).replace("%", " %")  # as everywhere
+            reasons.append(NO_MESH if gate is _MESH and value == 0 else worded)
     return Quality(score, size, sharpness, roll, yaw, pitch, mesh, tuple(reasons))

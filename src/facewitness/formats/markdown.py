@@ -105,8 +105,14 @@ def _code(text: str) -> str:
 
 
 def _list(items: Iterable[str]) -> list[str]:
-    text = "\n".join(f"- {escaped(item)}" for item in items)
+    text = "\n".join(f"- {_with_its_command(item)}" for item in items)
     return [text] if text else []
+
+
+def _with_its_command(note: str) -> str:
+    """A note, and the command that it ends with as it is to be typed."""
+    words, begins, command = note.partition("facewitness analyze ")
+    return escaped(words) + (f" {_code(begins + command)}" if begins else "")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

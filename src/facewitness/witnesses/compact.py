@@ -9,9 +9,10 @@ Measured: compact knows faces that generators it has seen made as a whole (Style
 Photos: AUC 0.98 on held-out faces) and face swaps like DFDC's (0.86), also after routine edits. compact hardly knows
 real-time swaps (AUC 0.58), strongly compressed video (FaceForensics++ c40: 0.69, NeuralTextures: 0.65), small edits
 (0.72) and generators that it was not trained on (0.64 to 0.89 on three such sources). It was not made for paintings,
-cartoons and heavily retouched advertising. Genuine faces called fake, from the best group to the worst: age 0 to 1 %,
-sex 0 %, skin (UTKFace's labels) 0 %, size of face 0 to 3 %, compression 0 to 2 %, domain 0 to 12 %; the worst is frames
-of DeepFaceLive with 12 % (2 % to 56 %). Errors by camera were not measured: none of these files names one.
+cartoons and heavily retouched advertising. Genuine faces called fake by compact, from the best group to the worst: by
+age 0 to 1 %, by sex 0 %, by skin (UTKFace's labels) 0 %, by size of face 0 to 3 %, by compression 0 to 2 %, by source 0
+to 12 %; worst of all frames of DeepFaceLive, 12 % (2 % to 56 %). By camera they were not measured, for none of these
+pictures names one.
 """
 
 from __future__ import annotations
