@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from facewitness.answers import Answer as Answer
     from facewitness.calibration import Calibration as Calibration
     from facewitness.calibration import Profile as Profile
-    from facewitness.dialogue import Backend as Backend
     from facewitness.dialogue import Dialogue as Dialogue
     from facewitness.errors import BackendError as BackendError
     from facewitness.errors import FacewitnessError as FacewitnessError
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from facewitness.errors import UnreadableMedia as UnreadableMedia
     from facewitness.errors import WeightsError as WeightsError
     from facewitness.judge import Limits as Limits
+    from facewitness.others import Backend as Backend
     from facewitness.pipeline import Analyzer as Analyzer
     from facewitness.pipeline import Finder as Finder
     from facewitness.pipeline import Witness as Witness
@@ -77,7 +77,7 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and sys.path:
 _WHERE = {
     "answers": ("Answer",),
     "calibration": ("Calibration", "Profile"),
-    "dialogue": ("Backend", "Dialogue"),
+    "dialogue": ("Dialogue",),
     "errors": (
         "BackendError",
         "FacewitnessError",
@@ -90,6 +90,7 @@ _WHERE = {
         "WeightsError",
     ),
     "judge": ("Limits",),
+    "others": ("Backend",),
     "pipeline": ("Analyzer", "Finder", "Witness", "analyze"),
     "pool": ("Pool", "analyze_many"),
     "types": (

@@ -22,24 +22,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import NoneType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facewitness import (
     advice,
     drawn,
-    geometry,
     media,
     moments,
+    others,
     patterns,
     people,
-    plugins,
+    pointed,
     questions,
     regions,
     sentences,
@@ -48,7 +46,7 @@ from facewitness import (
     where,
 )
 from facewitness.answers import Answer, counted, covers, in_words, lower, of_parts, regions_of, titled
-from facewitness.errors import BackendError, FacewitnessError, InputError, UnknownName, came, expect
+from facewitness.errors import BackendError, InputError, UnknownName, came, expect
 from facewitness.explain import NO_PROOF
 from facewitness.formats import argument, cases, fits, why_it_won
 from facewitness.phrases import (
@@ -71,17 +69,14 @@ from facewitness.phrases import (
 )
 from facewitness.phrases import capital as _capital
 from facewitness.types import (
-    Box,
     Clip,
     Hear,
     Label,
     PersonReport,
-    Pixels,
     Place,
     Question,
     Reply,
     Report,
-    Track,
     Turn,
 )
 from facewitness.words import normal
@@ -93,45 +88,6 @@ _OF_A_FACE = (
 _OF_ITSELF = "What a file says of itself can be written by anybody, and that it says nothing proves nothing."
 _AT_ONCE = 5  # questions of one text that are answered
 _REMEMBERED = 8  # turns that a language model is shown again
-
-
-class Backend(Protocol):
-    """What `load` of a leaf of `backends/` gives."""
-
-    def ask(self, messages: Sequence[Mapping[str, str]], images: Sequence[Pixels] = ()) -> str:
-        """The model's words.
-
-        Args:
-            messages: The conversation, each message with `role` and `content`.
-            images: Pictures that belong to the last message, RGB uint8 (H, W, 3).
-
-        Raises:
-            BackendError: It cannot answer.
-        """
-        ...
-
-
-class Answering(Protocol):
-    """A witness that can be asked."""
-
-    name: str
-
-    def answer(
-        self, track: Track, clip: Clip, question: Question, history: Sequence[Turn] = (), hear: Hear | None = None
-    ) -> Reply:
-        """Its reply to a question about a person.
-
-        Args:
-            track: One person's faces.
-            clip: The file's pixels; a photo is a clip of one frame.
-            question: The question in words, and the places it points at.
-            history: Earlier questions with their replies, oldest first.
-            hear: Is called with each piece of the reply as it comes; None to wait for the whole.
-
-        Raises:
-            BackendError: It cannot answer.
-        """
-        ...
 
 
 @dataclass(slots=True)
@@ -204,7 +160,7 @@ class Dialogue:
     def __init__(
         self,
         report: Report,
-        backend: Backend | None = None,
+        backend: others.Backend | None = None,
         clip: Clip | None = None,
         witnesses: Sequence[Any] = (),
     ):
@@ -216,7 +172,7 @@ class Dialogue:
         expect("Dialogue: clip", clip, (Clip, NoneType), "a Clip or None", "Analyzer.analysis gives it.")
         expect("Dialogue: witnesses", witnesses, Iterable, "a list of witnesses", "Analyzer.witnesses holds some.")
         self.report, self.backend, self.clip = report, backend, clip
-        self.witness: Answering | None = next((w for w in witnesses if can_answer(w)), None)
+        self.witness: others.Answering | None = next((w for w in witnesses if others.can_answer(w)), None)
         self.turns: list[tuple[str, Answer]] = []
         scored = [face.verdict.probability or 0.0 for face in report.people]
         self.face = int(np.argmax(scored)) if scored else 0  # the most suspicious one, until another is asked for
@@ -266,7 +222,7 @@ class Dialogue:
         """
         if hear is not None and not callable(hear):
             raise InputError(f"Dialogue.ask: expected hear to be a function or None, got {came(hear)}.")
-        places = _distinct(question.places) if isinstance(question, Question) else ()
+        places = pointed.distinct(question.places) if isinstance(question, Question) else ()
         question = questions.asked(question.text if isinstance(question, Question) else question)
         before = self.memory
         answer = self._every_answer(question, places)
@@ -486,12 +442,12 @@ class Dialogue:
         """What is where somebody points; those are then the regions that are asked about."""
         if not asked.places:
             return None
-        pointed = self._pointed(asked.places)
-        if pointed is None and not asked.named:
+        there = self._pointed(asked.places)
+        if there is None and not asked.named:
             return Answer(self.off(asked.places), None, intent="unexamined")
         if apart := self.apart(asked.places):
             return Answer(apart, None, intent="unclear")
-        asked.named = pointed or asked.named
+        asked.named = there or asked.named
         if asked.named and asked.intent == "why":
             return self._because(self._person, asked.named)
         if asked.named and asked.intent in ("", "verdict", "where", "sure", "quality", "made"):
@@ -590,8 +546,8 @@ class Dialogue:
         if n < 2 or not meant or asked.named:
             return None
         # "Is everybody real but the left one?", "Is only the left one fake?"
-        others = asked.intent == "which" or questions.of_nothing_else(asked.question)
-        return self._which_faces() if others else None
+        of_all = asked.intent == "which" or questions.of_nothing_else(asked.question)
+        return self._which_faces() if of_all else None
 
     def _of_one(self, asked: _Asked) -> Answer | None:
         """Speak of the person who is meant, and of the regions spoken of before where the question points back."""
@@ -726,26 +682,26 @@ class Dialogue:
         ]
         return Answer(" ".join(texts), *of_parts(parts), tuple(named), "region")
 
-    def _worded(self, question: str, own: Answer, backend: Backend, hear: Hear | None) -> Answer:
+    def _worded(self, question: str, own: Answer, backend: others.Backend, hear: Hear | None) -> Answer:
         """The model's words to the question, held to what the evidence alone would say (`own`)."""
         face = self._person
-        messages = [{"role": "system", "content": evidence(face)}]
+        messages = [{"role": "system", "content": others.evidence(face)}]
         for earlier, answered in self.turns[-_REMEMBERED:]:
             messages += [{"role": "user", "content": earlier}, {"role": "assistant", "content": answered.text}]
         messages.append({"role": "user", "content": question})
         images = () if self.clip is None else (self.clip.at(face.face.at).pixels,)
         try:
-            words = _words(backend, messages, images, hear)
+            words = others.words_of(backend, messages, images, hear)
         except BackendError as error:
             return replace(own, problem=str(error))
-        notes = _parting("The language model", _label_of(words, None, question), words, own, face)
-        return replace(own, text=_with_notes(words, notes), notes=notes)
+        notes = others.parting("The language model", others.label_of(words, None, question), words, own, face)
+        return replace(own, text=others.with_notes(words, notes), notes=notes)
 
     def _testified(
         self,
         question: str,
         own: Answer,
-        witness: Answering,
+        witness: others.Answering,
         clip: Clip,
         hear: Hear | None,
         places: Sequence[Place] = (),
@@ -761,17 +717,17 @@ class Dialogue:
         # what somebody points at goes on as it is: a box is more than the regions in it. A place around most of the
         # face is about the face, for the witness as well: of all of it nobody learned to say yes or no
         given = () if own.intent == "verdict" else tuple(places)
-        pointing = Question(question, given or _places(face, own.regions))
+        pointing = Question(question, given or pointed.placed(face, own.regions))
         try:
-            reply = _reply_of(witness, face.track, clip, pointing, history, hear)
+            reply = others.reply_of(witness, face.track, clip, pointing, history, hear)
         except BackendError as error:
             return replace(own, problem=str(error))
         words = reply.text.strip()
         # what it notes of its own words (its text, mask and score quarrel) is as much the answer as they are
-        parting = _parting_of_a_reply(f"The witness {name}", reply, pointing, own, face)
+        parting = others.parting_of_a_reply(f"The witness {name}", reply, pointing, own, face)
         notes = tuple(dict.fromkeys((*map(visible, reply.notes), *parting)))
         attributed = f"{name}: {words or '(no words)'}"
-        text = f"{own.text}\n{_with_notes(attributed, notes)}"
+        text = f"{own.text}\n{others.with_notes(attributed, notes)}"
         return replace(own, text=text, notes=notes, witness=name, reply=reply)
 
     def choose(self, face: int) -> None:
@@ -801,7 +757,7 @@ class Dialogue:
             raise UnknownName("region", name, regions.REGIONS, regions.LISTED)
         if not self.report.people:
             raise InputError("expected a face to point at, got a picture without one")
-        places = _places(self._person, [name])
+        places = pointed.placed(self._person, [name])
         if not places:
             raise InputError(
                 f"expected a region that can be placed, got the {regions.title(name)}: the face has no mesh, or the "
@@ -816,11 +772,11 @@ class Dialogue:
             places: That a question points at.
         """
         boxes = [person.face.box for person in self.report.people]
-        off = [place for place in places if not any(_shared(box, place.box) > 0 for box in boxes)]
+        off = [place for place in places if not any(pointed.shared(box, place.box) > 0 for box in boxes)]
         if not off:
             return ""
-        faces = "; ".join(_from_to(box) for box in boxes)
-        meant = _capital(listed(map(_pointed_at, off)))
+        faces = "; ".join(pointed.from_to(box) for box in boxes)
+        meant = _capital(listed(map(pointed.in_pixels, off)))
         are, there = "is" if len(off) == 1 else "are", "face is" if len(boxes) == 1 else "faces are"
         return f"{meant} {are} on no face that was examined: the {there} at {faces}."
 
@@ -838,7 +794,7 @@ class Dialogue:
             named = f"the question is about face {face + 1}"
         else:
             named = "a question is about one face"
-        there = [f"{_pointed_at(place)} is on face {i + 1}" for i, place in sorted(on.items())]
+        there = [f"{pointed.in_pixels(place)} is on face {i + 1}" for i, place in sorted(on.items())]
         return f"{_capital(listed(there))}, and {named}. Ask about each by itself."
 
     def _on(self, places: Sequence[Place]) -> list[int | None]:
@@ -849,7 +805,7 @@ class Dialogue:
         """
         numbers: list[int | None] = []
         for place in places:
-            shares = [_shared(person.face.box, place.box) for person in self.report.people]
+            shares = [pointed.shared(person.face.box, place.box) for person in self.report.people]
             most = max(range(len(shares)), key=shares.__getitem__)
             own = shares[self.face] if self._chosen or place.region is not None else 0.0
             if own > 0 and (place.region is not None or own >= shares[most] / 2):
@@ -867,7 +823,7 @@ class Dialogue:
             self.choose(on[0])
         self._chosen = True
         face = people[self.face]
-        self._spoken_of = tuple(dict.fromkeys(name for place in places for name in regions_at(face, place)))
+        self._spoken_of = tuple(dict.fromkeys(name for place in places for name in pointed.regions_at(face, place)))
         return self._spoken_of
 
     def _with_who_is_meant(self, answer: Answer) -> Answer:
@@ -1280,7 +1236,7 @@ class Dialogue:
         which = [i for i in which if not labels or people[i].verdict.label in labels]
         if not which:
             return f"No {someone(self._film)} was judged that." if labels else ""
-        boxes = "; ".join(f"{someone(self._film)} {i + 1}: {_from_to(people[i].face.box)}" for i in which)
+        boxes = "; ".join(f"{someone(self._film)} {i + 1}: {pointed.from_to(people[i].face.box)}" for i in which)
         seen = " at the moment that stands for it" if self._film else ""
         return f"{_capital(boxes)}, in pixels from the upper left{seen}."
 
@@ -1288,8 +1244,8 @@ class Dialogue:
         """Where regions of the face lie in the picture; whether they are forged is another question."""
         which = meant[0] if meant and meant[0] < len(self.report.people) else self.face
         face = self.report.people[which]
-        places = {place.region: place for place in _places(face, names)}
-        boxes = [f"the {regions.title(name)}: {_from_to(places[name].box)}" for name in names if name in places]
+        places = {place.region: place for place in pointed.placed(face, names)}
+        boxes = [f"the {regions.title(name)}: {pointed.from_to(places[name].box)}" for name in names if name in places]
         lacking = [f"the {regions.title(name)}" for name in names if name not in places]
         who = f" of {someone(self._film)} {which + 1}" if len(self.report.people) > 1 else ""
         seen = " at the moment that stands for it" if self._film else ""
@@ -1471,15 +1427,6 @@ _OF_CONTENT = ("", "verdict", "which", "faces", "where", "when", "made", "kind",
 _AS_SEEN = {"": "", "Yes. ": "As far as can be seen, yes. ", "No. ": "Not as far as can be seen. "}
 
 
-def can_answer(witness: object) -> bool:
-    """Whether a witness can be asked: it has `answer`, and does not say that it has nobody to ask.
-
-    Args:
-        witness: A loaded witness.
-    """
-    return callable(getattr(witness, "answer", None)) and bool(getattr(witness, "answers_questions", True))
-
-
 _NOTHING = " The report says nothing about that."
 
 
@@ -1507,275 +1454,6 @@ def _shares(face: PersonReport) -> str:
         return ""
     shares = ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for name, p in face.kind.items())
     return f" The witnesses' shares for how it was made, which decide nothing: {shares}."
-
-
-_FEW = 0.25  # of a place: a region that holds a smaller share of it is not what is pointed at …
-_MOST, _LITTLE = 0.75, 0.03  # … but one that lies in it with most of its own, and is more than a speck of it, is
-
-
-def regions_at(face: PersonReport, place: Place) -> tuple[str, ...]:
-    """The regions of a face that a place points at: the one it names, else the smallest that hold most of it.
-
-    A click is a place of a pixel; of a larger one each region counts that holds a quarter of it, unless a part of that
-    region does, too, and each of MARE's but the skin that lies in it, as a mouth does in a box around mouth and chin;
-    they come first. A place around most of the face is about the face. Without landmarks it is the face as a whole.
-
-    Args:
-        face: One person of the report.
-        place: Where the question points.
-    """
-    if place.region is not None:
-        return (place.region,)
-    landmarks = face.face.landmarks
-    if landmarks is None:
-        return ("face",)
-    left, top, right, bottom = place.box
-    side = 24
-    weights = np.ones((side, side), np.float32)
-    if place.mask is not None:
-        x1, y1, x2, y2 = place.mask.box
-        left, top, right, bottom = x1, y1, x2, y2
-        rows = np.arange(side) * place.mask.values.shape[0] // side
-        columns = np.arange(side) * place.mask.values.shape[1] // side
-        weights = place.mask.values[np.ix_(rows, columns)]
-    if not weights.any():
-        return ()
-    corner = np.array([left, top], np.float32)
-    scale = np.array([side / (right - left), side / (bottom - top)], np.float32)
-    held: dict[str, float] = {}
-    inside: dict[str, float] = {}
-    for name in regions.REGIONS:
-        if regions.within(name, "beard"):
-            continue  # whoever points there means chin, cheek or lip
-        rings = [(ring[:, :2] - corner) * scale for ring in regions.polygons(name, landmarks)]
-        if rings:
-            held[name] = float(weights[geometry.fill(rings, side, side)].sum() / weights.sum())
-            area = sum(_area(ring) for ring in rings)
-            inside[name] = held[name] * float(weights.sum()) / area if area > 0 else 0.0
-    if inside.get("face", 0.0) < 0.5:
-        whole = [n for n in regions.MARE if n not in ("skin", "beard", "hairline", "ear")
-                 and inside.get(n, 0.0) >= _MOST and held[n] >= _LITTLE]  # fmt: skip
-        whole = [n for n in whole if not any(n != o and regions.within(n, o) for o in whole)]  # a mouth, not its teeth
-        if whole:
-            return tuple(sorted(whole, key=lambda name: -held[name]))[:3]
-    there = [name for name, share in held.items() if share >= _FEW]
-    finest = [name for name in there if not any(name != other and regions.within(other, name) for other in there)]
-    return tuple(sorted(finest, key=lambda name: -held[name]))[:3]
-
-
-def _area(ring: NDArray[Any]) -> float:
-    """Of a polygon (n, 2), in its own unit squared."""
-    x, y = ring[:, 0], ring[:, 1]
-    return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
-
-
-def _shared(face: Box, place: Box) -> float:
-    """The share of a place that lies on a face's box."""
-    width = min(face[2], place[2]) - max(face[0], place[0])
-    height = min(face[3], place[3]) - max(face[1], place[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    return width * height / ((place[2] - place[0]) * (place[3] - place[1]))
-
-
-def _from_to(box: Box) -> str:
-    return f"{box[0]:.0f}, {box[1]:.0f} to {box[2]:.0f}, {box[3]:.0f}"
-
-
-def _distinct(places: Sequence[Place]) -> tuple[Place, ...]:
-    """Places without those that were pointed at before."""
-    distinct: dict[tuple[Any, ...], Place] = {}
-    expect("Question.places", places, Sequence, "a list of Places")
-    for place in places:
-        expect("Question.places", place, Place, "Places", "facewitness.Place makes one.")
-        marks = None if place.mask is None else id(place.mask)
-        distinct.setdefault((place.at, place.region, place.box, marks), place)
-    return tuple(distinct.values())
-
-
-def _pointed_at(place: Place) -> str:
-    """What was pointed at, in the picture's pixels."""
-    x1, y1, x2, y2 = place.box
-    if place.region is not None:
-        return f"the {regions.title(place.region)}"
-    if place.mask is not None:
-        return f"the mask around {_from_to(place.box)}"
-    if x2 - x1 <= 1 and y2 - y1 <= 1:
-        return f"the point {(x1 + x2) // 2:.0f}, {(y1 + y2) // 2:.0f}"
-    return f"the box {_from_to(place.box)}"
-
-
-def _places(face: PersonReport, names: Sequence[str]) -> tuple[Place, ...]:
-    """Regions asked about as places on the face's frame, as far as they can be placed."""
-    landmarks, at = face.face.landmarks, face.face.at
-    if landmarks is None:
-        return ()
-    boxes = [
-        (
-            name,
-            geometry.clip(
-                geometry.bounds(np.concatenate(list(regions.polygons(name, landmarks)))), at.width, at.height
-            ),
-        )
-        for name in names
-    ]
-    return tuple(Place(at, name, box) for name, box in boxes if box is not None)
-
-
-# --------------------------------------------------------------------------------------------- for a language model
-
-
-def evidence(face: PersonReport) -> str:
-    """The system's message: the task, and the evidence on one face (KFD's task description and detector result).
-
-    Args:
-        face: One person of the report.
-    """
-    verdict = face.verdict
-    lines = [
-        "You explain the result of a forensic analysis of a face to an examiner. Use only the evidence below and what "
-        "is visible. Answer in at most three sentences. Where you are asked whether something is fake or real, begin "
-        "with Yes, No or Inconclusive. Name no forged place that the evidence does not name. Left and right are the "
-        "subject's.",
-        "",
-        f"Verdict: {verdict.label}, {odds(verdict)}.",
-        *verdict.reasons,
-    ]
-    lines += [f"Found at the {places_of(f)}: {in_words(f)}" for f in face.findings] or ["No place is named."]
-    if face.kind is not None and verdict.label == "fake":
-        lines.append("Kind: " + ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for name, p in face.kind.items()) + ".")
-    return "\n".join(lines)
-
-
-def _words(backend: Backend, messages: Sequence[Mapping[str, str]], images: Sequence[Pixels], hear: Hear | None) -> str:
-    """The whole answer; `hear` is given its pieces as they come, where the backend can stream."""
-    if hear is None or not hasattr(backend, "stream"):
-        return _worded(backend, lambda: backend.ask(messages, images))
-    sentences = []
-    with closing(backend.stream(messages, images)) as pieces:  # whatever ends the hearing stops the model too
-        while piece := _worded(backend, lambda: next((piece for piece in pieces if piece != ""), "")):
-            hear(piece)
-            sentences.append(piece)
-    return "".join(sentences).strip()
-
-
-def _worded(backend: Backend, ask: Callable[[], object]) -> str:
-    """What a backend says; a fault of its code costs its words, not the answer.
-
-    Raises:
-        BackendError: It cannot answer, fails, or says something that is no text.
-    """
-    name = visible(str(getattr(backend, "name", type(backend).__name__)))
-    try:
-        words = ask()
-    except FacewitnessError:
-        raise
-    except Exception as error:  # perhaps a stranger's code
-        raise BackendError(f"The backend {name} could not answer: {type(error).__name__}: {error}.") from error
-    if not isinstance(words, str):
-        raise BackendError(f"The backend {name} failed. Expected a text, got {type(words).__name__}.")
-    return words
-
-
-# "No, the chin is genuine": what is stated counts, whichever way the question was put that the no answers
-_STATED = re.compile(
-    r"\W*(?:yes|no)\W+(?:the|this|that|it|his|her|their)\b[\w' -]{0,40}?\b(?:is|are|looks?)\s+"
-    r"(?:(genuine|real|authentic|untouched|unaltered)|fake|forged|manipulated|altered)\b",
-    re.IGNORECASE,
-)
-
-
-def _label_of(words: str, label: Label | None, question: str) -> Label | None:
-    """What words say of the face: `label`, if they were read already, else as they read.
-
-    To "is it genuine?" a yes says real and a no fake: the grammar's yes is that of "is it fake?". A yes or no that is
-    followed by a statement says what that states.
-    """
-    if (stated := _STATED.match(words)) is not None:
-        return "real" if stated[1] else "fake"
-    first = re.match(r"\W*(yes|no)\b", words, re.IGNORECASE)
-    if label is None or first:
-        label = plugins.get("grammars", "yes_no").parse(words).label
-    if first and label in ("real", "fake") and questions.yes_or_no(question, forged=True) == "No. ":
-        return "fake" if label == "real" else "real"
-    return label
-
-
-def _reply_of(
-    witness: Answering, track: Track, clip: Clip, question: Question, history: Sequence[Turn], hear: Hear | None
-) -> Reply:
-    """What a witness replies.
-
-    Raises:
-        BackendError: It cannot answer, replies with something else, or fails: a fault of another package's witness
-            costs its words, not the answer.
-    """
-    name = visible(witness.name)
-    try:
-        reply = witness.answer(track, clip, question, history, hear)
-    except BackendError:
-        raise
-    except Exception as error:
-        raise BackendError(f"The witness {name} could not answer: {type(error).__name__}: {error}.") from error
-    if not isinstance(reply, Reply):
-        raise BackendError(f"The witness {name}: expected a Reply, got {type(reply).__name__}.")
-    return reply
-
-
-def _parting_of_a_reply(who: str, reply: Reply, question: Question, own: Answer, face: PersonReport) -> tuple[str, ...]:
-    """Where a witness's reply and the evidence part, in sentences."""
-    words = reply.text.strip()
-    label = _label_of(words, reply.label, question.text) if words else reply.label
-    of_the_place = _parting_at_a_place(who, label, reply, own) if question.places else None
-    if of_the_place is not None:
-        label = None  # a yes or no about a place is none about the face
-    pointed = [place.region for finding in reply.findings for place in finding.places if place.region is not None]
-    return (*(of_the_place or ()), *_parting(who, label, words, own, face, pointed))
-
-
-def _parting_at_a_place(who: str, label: Label | None, reply: Reply, own: Answer) -> tuple[str, ...] | None:
-    """Where a yes or no about a place and the evidence there part; None where it is held to the face's verdict."""
-    if label in ("real", "fake") and own.intent == "region" and own.label is None:
-        calls = "genuine" if label == "real" else "forged"
-        return (f"{who} calls a place {calls} of which the evidence can say nothing.",)
-    if reply.label is None and label == "real" and own.label != "fake":
-        named = dict.fromkeys(f.region for f in own.findings if f.region is not None)
-        if reply.findings or not named:
-            return ()
-        return (f"{who} says no of a place where the evidence names the {listed(map(titled, named))}.",)
-    if label == "fake" and own.intent == "region" and own.label in ("real", "inconclusive"):
-        what = "nothing" if own.label == "real" else "nothing that decides"
-        return (f"{who} says yes of a place where the evidence names {what}; the evidence stands.",)
-    return None
-
-
-def _parting(
-    who: str, label: Label | None, words: str, own: Answer, face: PersonReport, pointed: Sequence[str] = ()
-) -> tuple[str, ...]:
-    """Where somebody's words and the evidence part, in sentences: another label, and places nothing points to."""
-    notes = []
-    if label is not None and own.label is not None and label != own.label:
-        notes.append(f"{who} says {label}; the evidence says {own.label}, and the evidence stands.")
-    supported = regions_of(face.findings) | set(own.regions)
-    loose = [name for name in dict.fromkeys((*_accused(words), *pointed)) if not covers(supported, name)]
-    if loose and "face" not in supported:
-        notes.append(f"Nothing in the evidence points to the {listed(map(titled, loose))}.")
-    return tuple(notes)
-
-
-def _with_notes(words: str, notes: Sequence[str]) -> str:
-    return " ".join([words, *(f"[{note}]" for note in notes)])
-
-
-_DENIES = re.compile(r"\b(no|not|never|without|nothing|neither|nor|free of)\b|n['’]t\b", re.IGNORECASE)
-
-
-def _accused(text: str) -> tuple[str, ...]:
-    """MARE's names of the regions a text speaks of in sentences that deny nothing and call nothing real."""
-    sentences = [s for s in re.split(r"(?<=[.;!?])\s", text) if not _DENIES.search(s) and not questions.asks_real(s)]
-    return tuple(
-        dict.fromkeys(name for sentence in sentences for name in regions.mentioned(sentence) if name != "skin")
-    )
 
 
 # ------------------------------------------------------------------------------------------------------- about regions

@@ -54,7 +54,7 @@ def outcome(analysis: Analysis) -> Outcome:
 
 def described(analyzer: Analyzer) -> Mapping[str, Any]:
     """How a worker's parts describe themselves, as it stands in each report, and who of them can be asked."""
-    from facewitness.dialogue import can_answer
+    from facewitness.others import can_answer
 
     return {
         "made_by": dict(analyzer.made_by),
