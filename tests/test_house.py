@@ -155,9 +155,18 @@ def functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.Asy
                     yield prefix + node.name, node
 
 
-def missing_in_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
-    """What Google's style would have in a docstring and is not there."""
-    text = ast.get_docstring(node) or ""
+def constructors(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef, str]]:
+    """Constructors of public classes, with the class's name and what it and they say in docstrings."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for each in node.body:
+                if isinstance(each, ast.FunctionDef) and each.name == "__init__":
+                    yield node.name, each, "\n\n".join(ast.get_docstring(it) or "" for it in (each, node))
+
+
+def missing_in_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef, text: str | None = None) -> list[str]:
+    """What Google's style would have in a docstring and is not there; `text` in the place of the node's own."""
+    text = ast.get_docstring(node) or "" if text is None else text
     sections = dict(re.findall(r"^(Args|Returns|Yields|Raises):\n((?:(?: +.*)?\n?)+)", text, re.M))
     taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
     taken += [each for each in (node.args.vararg, node.args.kwarg) if each is not None]
@@ -191,6 +200,17 @@ def test_public_docstrings_name_arguments_results_and_errors():
         for path in files
         for name, node in functions(ast.parse(path.read_text(encoding="utf-8")))
         for fault in missing_in_docstring(node)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", ["models", "train"])
+def test_what_makes_a_network_or_a_run_is_told_argument_by_argument(room):
+    wrong = [
+        f"{path.relative_to(PACKAGE)}, {name}: {fault}"
+        for path in (PACKAGE / room).glob("[a-z]*.py")
+        for name, node, text in constructors(ast.parse(path.read_text(encoding="utf-8")))
+        for fault in missing_in_docstring(node, text)
     ]
     assert wrong == []
 

@@ -37,13 +37,14 @@ _STRIDES = {2: 0, 4: 1, 8: 2, 16: 4, 32: 6}  # stride -> index of the last stage
 class Compact(Answering):
     """The network. `forward` takes RGB (N, 3, S, S) in 0..255, S a multiple of 32.
 
-    backbone   timm's name of a MobileNetV2 or EfficientNet-Lite; width   channels of the decoder; noise   add a branch
-    that sees only the high-pass residual of the crop, joined to the stem's output; parsing   add the face parsing head;
-    unit   the head that says fake or real sees features of length one, times a constant (Yermakov et al. 2025,
-    arXiv:2508.06248);
-
     Args:
+        backbone: timm's name of a MobileNetV2 or EfficientNet-Lite.
+        width: Channels of the decoder.
+        noise: Add a branch that sees only the high-pass residual of the crop, joined to the stem's output.
+        parsing: Add the face parsing head.
         dropout: Before the linear heads.
+        unit: The head that says fake or real sees features of length one, times a constant (Yermakov et al. 2025,
+            arXiv:2508.06248).
     """
 
     def __init__(

@@ -135,6 +135,11 @@ class Decider:
     def __init__(self, content: bytes, name: str, threads: int = 1):
         """Load the bytes of a file.
 
+        Args:
+            content: Of the ONNX file.
+            name: Of the file, for messages.
+            threads: Of ONNX Runtime.
+
         Raises:
             WeightsError: They are no exported MIDS.
         """

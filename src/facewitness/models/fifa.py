@@ -157,9 +157,8 @@ class Answered:
 
 
 class FiFa(nn.Module):
-    """The network. `config` says of what parts, as `published` and `small` give it.
+    """The network. Keys of `config`, of which `published` and `small` make a whole one:
 
-    config
         encoder   kind and arguments of `models/_encoder`
         language  of transformers' LlamaConfig
         prior     masks begin at mask ∩ concept, and the map of the whole at the encoder's own
@@ -168,6 +167,10 @@ class FiFa(nn.Module):
         grid      side of the grid of picture tokens that the language model is given
         region_prediction   give it a token of every concept, too
         frozen_language     only the language model's tables of words learn (and LoRA, which `train/fifa` puts there)
+
+    Args:
+        config: Of what parts the network is.
+        reader: Reads and writes words.
     """
 
     def __init__(self, config: Mapping[str, Any], reader: Reader):

@@ -30,15 +30,18 @@ from facewitness.errors import InputError
 class ForgeryPromptLearner(nn.Module):
     """Map, consistency maps and score of a batch → tokens for a language model.
 
-    base        n_1; grid   n_2 = n_3 = grid²; tokens   n_f
-    width       channels of the two networks; scale   of the tokens at first, their root mean square
-
-    Raises InputError for sizes that are not positive, and for an even kernel.
-
     Args:
         embedding: C_emb, the width of the language model's embeddings.
         levels: Layers of the detector; each has two consistency maps.
+        base: n_1, how many learnable prompts.
+        grid: Side of the grid that each of the two networks ends in: n_2 = n_3 = grid².
+        tokens: n_f, how many come out.
+        width: Channels of the two networks.
+        scale: Root mean square of the tokens at first.
         kernel: Of the last convolution along C_emb, an odd number.
+
+    Raises:
+        InputError: A size that is not positive, or an even kernel.
     """
 
     def __init__(

@@ -118,9 +118,8 @@ class _Talk(NamedTuple):
 
 
 class ForgeryTalker(nn.Module):
-    """The network. `config` says of what parts, as `published` and `small` give it; `reader` reads and writes words.
+    """The network. Keys of `config`, of which `published` and `small` make a whole one:
 
-    config
         encoder   kind and arguments of `models/_encoder`
         fpn       arguments of `models/fpn.FPN`
         qformer   of transformers' InstructBlipQFormerConfig; queries   how many tokens it has
@@ -133,6 +132,14 @@ class ForgeryTalker(nn.Module):
         prior     the mask begins at the encoder's own map (`models/mask_decoder`); the small one's alone
         mirror    a mask that is shown is the mean of the picture's and its mirror image's; not in training, and not the
                   paper's: a choice of the small one, measured in runs/forgerytalker
+        frozen_language   T5 stays as it is
+
+    Args:
+        config: Of what parts the network is.
+        reader: Reads and writes words.
+
+    Raises:
+        InputError: No queries.
     """
 
     def __init__(self, config: Mapping[str, Any], reader: Reader):

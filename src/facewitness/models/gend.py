@@ -29,7 +29,16 @@ _ROOT = "feature_extractor."
 
 
 class GenD(nn.Module):
-    """Pictures (n, 3, 224, 224), normalised with `mean` and `std` → logits (n, 2); index 1 is fake."""
+    """Pictures (n, 3, 224, 224), normalised with `mean` and `std` → logits (n, 2); index 1 is fake.
+
+    Args:
+        encoder: Of pictures.
+        pooled: What the encoder gives → the pooled feature f(x), (n, features).
+        features: Their width.
+        unit: Whether features are made one unit long.
+        mean: Of the encoder's input, RGB in [0, 1].
+        std: Likewise.
+    """
 
     def __init__(
         self,

@@ -111,7 +111,7 @@ class ClipEncoders(nn.Module):
     """Both towers of a CLIP of transformers, frozen; only the context around the descriptions is learned.
 
     The default is the pair of ViT-H/14 towers that ImageBind took over from OpenCLIP and kept frozen, so no code of
-    ImageBind's is needed. `name` is a hub name or a folder that holds config, tokenizer and safetensors.
+    ImageBind's is needed.
 
     The context is `context` vectors for each of the two classes at the level of token embeddings, as in CoOp (Zhou et
     al. 2022), half before and half after each description. The paper leaves their number and place open: 16 is CoOp's,
@@ -119,17 +119,24 @@ class ClipEncoders(nn.Module):
     from layer to layer, so each is normalised over its channels (layer norm without parameters) before the detector's
     linear layer; the paper does not speak of it.
 
-
-    Raises WeightsError where the model cannot be had or is not whole, InputError for a layer, size or description that
-    does not fit it, MissingExtra without transformers.
-
     Args:
+        name: Hub name, or a folder that holds config, tokenizer and safetensors.
+        layers: Of the image tower, whose states are compared; 1 is the first.
+        size: Side of the pictures, a multiple of the patch.
+        context: How many learned vectors there are.
         real, fake: The descriptions; the authors' code has ("real",) and ("fake",).
+        revision: Branch, tag or commit on the hub.
         shared_context: One context for both classes, `context` vectors of the embedding's width whose mean is averaged
             with the pooled embedding of a description, as in the authors' code. By default a class has its own.
         lora: Rank of an adapter on query, value, output and both layers of the MLP in every block of both towers, with
             alpha = rank and a dropout of 0.1, as the authors' code has it with 32; 0 keeps both frozen. A detector's
             file holds the adapter, and the towers still come by their name.
+        fetch: Whether the hub may be asked, and not its cache alone.
+
+    Raises:
+        WeightsError: The model cannot be had or is not whole.
+        InputError: A layer, size or description that does not fit it.
+        MissingExtra: transformers is not installed.
     """
 
     def __init__(
@@ -328,17 +335,25 @@ def _around(
 class SmallEncoders(nn.Module):
     """A MobileNetV2's features of three stages, and sentence embeddings of the descriptions: KFD on a CPU.
 
-    backbone   a timm name; strides   of the stages used; size   of the pictures, a multiple of the largest stride
     The context is one additive vector for each class, zero at first: sentence embeddings have no tokens to stand among.
     The embedding is the mean of the last stage.
-    Raises WeightsError for weights that do not fit, InputError for a stride or size the backbone does not have.
 
     Args:
+        backbone: A timm name.
+        strides: Of the stages that are used, rising.
+        size: Side of the pictures, a multiple of the largest stride.
+        text_width: Width of the sentence embeddings.
+        real, fake: The descriptions.
         weights: Safetensors of the backbone in timm's names; None leaves it random.
         frozen: Keep the backbone as it came. By default it learns too: unlike a ViT-H's, the features of so small a
             network do not suffice by themselves.
         embed: Gives the sentence embeddings, (n, text_width), e.g. of all-MiniLM-L6-v2; kept as fixed buffers, so a
             saved detector needs it no more. Without it `text` raises until a saved detector is loaded.
+
+    Raises:
+        UnknownName: A backbone that timm does not have.
+        WeightsError: Weights that do not fit.
+        InputError: A stride or size that the backbone does not have, or embeddings of another shape.
     """
 
     def __init__(
@@ -603,20 +618,27 @@ _PAPER: Mapping[str, Any] = {
 class KFD(nn.Module):
     """The knowledge-guided forgery detector. Made without arguments it has the paper's encoders and sizes.
 
-    λ          is `reference_weight`
-    unit_scale None leaves F_vis of equation 1 as it is; a number makes each place's features a unit vector times it
-    focal      weight of the focal loss beside Dice in equation 3; dice   "batch" or "picture" (see the file's head)
-    genuine    weight of `marked_loss` beside Dice, 0 for none
-    width      channels of the locator's and classifier's branches; locator_width   of the locator's, None for the same;
-               pool   the side each classifier branch ends with; hidden   width between the two fully connected layers.
-               The paper gives none of these.
-    Raises UnknownName for another kind of Dice, InputError for a scale or a weight that is not above 0.
+    The paper gives none of the last four.
 
     Args:
         encoders: An `Encoders`; None makes `ClipEncoders()`, which fetches 4 GB where they are not cached.
         text: False puts two learned vectors in the place of F_text, so that nothing of language is left and all else
             stays as it is: the ablation "visual features alone".
         reference: False leaves equation 2 and the second part of equation 3 out.
+        reference_weight: λ of equation 3.
+        unit_scale: None leaves F_vis of equation 1 as it is; a number makes each place's features a unit vector times
+            it.
+        focal: Weight of the focal loss beside Dice in equation 3.
+        dice: "batch" or "picture", see the file's head.
+        genuine: Weight of `marked_loss` beside Dice, 0 for none.
+        width: Channels of the locator's and classifier's branches.
+        locator_width: Of the locator's; None for the same.
+        pool: The side that each branch of the classifier ends with.
+        hidden: Width between the two fully connected layers.
+
+    Raises:
+        UnknownName: Another kind of Dice.
+        InputError: A scale that is not above 0, or a weight below 0.
     """
 
     kind = "kfd"

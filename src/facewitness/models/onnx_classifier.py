@@ -62,7 +62,13 @@ class OnnxClassifier:
     """
 
     def __init__(self, path: Path, norm: str, threads: int = 1, outputs: str | None = None):
-        """Load a file; `outputs` says what it answers with, one of OUTPUTS, None to find out.
+        """Load a file.
+
+        Args:
+            path: Of the ONNX file.
+            norm: How pictures are normalised before they go in.
+            threads: Of ONNX Runtime.
+            outputs: What it answers with, one of OUTPUTS; None to find out.
 
         Raises:
             InputError: what its one output is cannot be told, or is not what `outputs` says.

@@ -61,7 +61,11 @@ class PandaConfig(LlavaConfig):
 
 
 class PandaModel(LlavaModel):
-    """A vision tower, one linear layer, and a language model."""
+    """A vision tower, one linear layer, and a language model.
+
+    Args:
+        config: Of both, as LLaVA's.
+    """
 
     config_class = PandaConfig
 
@@ -88,7 +92,11 @@ class PandaModel(LlavaModel):
 
 
 class PandaForConditionalGeneration(LlavaForConditionalGeneration):
-    """The same with a head over the vocabulary."""
+    """The same with a head over the vocabulary.
+
+    Args:
+        config: Of both, as LLaVA's.
+    """
 
     config_class = PandaConfig
 

@@ -321,7 +321,14 @@ def _outline(mesh: Landmarks | None, affine: geometry.Affine, size: int) -> NDAr
 
 
 class Batches(Dataset):
-    """Batches of a stage. Batch i depends on the recipe, the stage's number and i alone."""
+    """Batches of a stage. Batch i depends on the recipe, the stage's number and i alone.
+
+    Args:
+        folder: Of the pack.
+        recipe: What is drawn.
+        number: Of the stage, from 0.
+        hard: "source/file" of a genuine picture → how many times as often as others it is drawn.
+    """
 
     def __init__(self, folder: Path, recipe: Recipe, number: int, hard: Mapping[str, float] | None = None):
         self.folder, self.recipe, self.number, self.stage = folder, recipe, number, recipe.stage[number]

@@ -105,6 +105,12 @@ class Edits:
             `group`.
         pixels: uint8 (N, S, S, 3); masks: uint8 (N, S/2, S/2), 255 forged; meshes: float32 (N, 468, 2) in a crop's
             pixels.
+
+    Args:
+        folder: Where they were drawn.
+
+    Raises:
+        InputError: It holds none.
     """
 
     def __init__(self, folder: Path):
@@ -156,7 +162,14 @@ class Edits:
 
 
 class Kept:
-    """A frozen encoder's features of `Edits`, in half precision on the disk."""
+    """A frozen encoder's features of `Edits`, in half precision on the disk.
+
+    Args:
+        edits: Whose features.
+        encoder: One of `models/_encoder`, asked only where the disk has none of its features yet.
+        name: Of the files, one for each encoder's weights.
+        batch: Crops at once.
+    """
 
     def __init__(self, edits: Edits, encoder: Any, name: str, batch: int):
         self.folder = edits.folder
@@ -304,7 +317,13 @@ def forged(
 
 
 class Rows(Dataset[Mapping[str, Tensor]]):
-    """Which pictures a step sees; each epoch has an order of its own."""
+    """Which pictures a step sees; each epoch has an order of its own.
+
+    Args:
+        count: Pictures in all.
+        batch: Of them a step.
+        seed: Of the orders.
+    """
 
     def __init__(self, count: int, batch: int, seed: int):
         self.count, self.batch, self.seed = count, min(batch, count), seed

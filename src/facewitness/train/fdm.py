@@ -225,6 +225,10 @@ class Batches(Dataset):
 
     Each is {"pixels": uint8 (B, 3, S, S), "fake": float32 (B,), 1 means fake, "identity": int64 (B,), the person's
     number in `identity_names`, for equation 7}.
+
+    Args:
+        folder: Of the pack.
+        recipe: What is drawn.
     """
 
     def __init__(self, folder: Path, recipe: Recipe):

@@ -176,7 +176,12 @@ class Recipe:
 
 
 class Asked:
-    """Self-made edits with everything that is asked about them."""
+    """Self-made edits with everything that is asked about them.
+
+    Args:
+        made: The edits.
+        seed: Of the words and of what is asked.
+    """
 
     def __init__(self, made: edits.Edits, seed: int):
         self.edits, self.seed, self.size = made, seed, int(made.pixels.shape[1])

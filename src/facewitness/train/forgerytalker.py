@@ -214,7 +214,13 @@ class Material(Protocol):
 
 
 class Drawn:
-    """Self-made edits with their reports; the same seed gives the same texts."""
+    """Self-made edits with their reports; the same seed gives the same texts.
+
+    Args:
+        made: The edits.
+        seed: Of the reports' words.
+        kept: The frozen encoder's features of them; None to compute them each time.
+    """
 
     def __init__(self, made: edits.Edits, seed: int, kept: edits.Kept | None = None):
         self.edits, self.kept = made, kept
@@ -267,7 +273,17 @@ class Drawn:
 
 
 class Published:
-    """Pictures of a dataset with masks and texts, such as MMTT: whole pictures, brought to the encoder's size."""
+    """Pictures of a dataset with masks and texts, such as MMTT: whole pictures, brought to the encoder's size.
+
+    Args:
+        dataset: A name of datasets/.
+        root: Its folder.
+        split: Of it.
+        size: Side of the encoder's pictures.
+
+    Raises:
+        InputError: No picture there has both a mask and a text.
+    """
 
     def __init__(self, dataset: str, root: Path, split: str, size: int):
         import cv2

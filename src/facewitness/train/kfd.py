@@ -257,7 +257,15 @@ def _order(file: str) -> int:
 
 
 class Batches(Dataset):
-    """One process's part of each step's batch: pairs `rank`, `rank + world` … of its `recipe.batch_size / 2`."""
+    """One process's part of each step's batch: pairs `rank`, `rank + world` … of its `recipe.batch_size / 2`.
+
+    Args:
+        folder: Of the pack.
+        recipe: What is drawn.
+        size: Side of the pictures.
+        rank: Of this process.
+        world: How many share the run.
+    """
 
     def __init__(self, folder: Path, recipe: Recipe, size: int, rank: int = 0, world: int = 1):
         self.folder, self.recipe, self.size, self.rank, self.world = folder, recipe, size, rank, world

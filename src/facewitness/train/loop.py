@@ -55,6 +55,7 @@ class Loop:
         batch_size: Pictures a step, of all processes together: for the log.
         ema: Decay a step of the weights' average; 0 keeps none.
         own: The tensors that a run changes or has to keep; all of the model's by default.
+        average: Of the weights, where an earlier stage has begun one.
         place: What tells this stage from others; stands in every line of the log and in the state.
         about: What else stands in the state, and has to be the same to go on: the recipe, the pack.
         save_every: Steps between two states, each with a line of the log.

@@ -158,7 +158,12 @@ def shared(batch_size: int, processes: int, micro_batch_size: int | None) -> tup
 
 
 class Share(Dataset[Mapping[str, Tensor]]):
-    """One process's pictures of each step."""
+    """One process's pictures of each step.
+
+    Args:
+        whole: What a step sees, in "rows".
+        size: How many of them are this process's.
+    """
 
     def __init__(self, whole: Dataset[Mapping[str, Tensor]], size: int):
         self.whole, self.size, self.rank = whole, size, rank_and_world()[0]

@@ -35,6 +35,16 @@ class Draws:
 
     Steps are forensic or general by `share`, evenly spread; 1/2 alternates and begins with a forensic one. Each kind's
     examples come in an order that is drawn anew for each round through them.
+
+    Args:
+        forensic: Examples about faces.
+        general: Other dialogue.
+        share: Of steps that are general, in [0, 1].
+        batch: Examples a step.
+        seed: Of the orders.
+
+    Raises:
+        InputError: A share of general dialogue where there is none.
     """
 
     def __init__(self, forensic: Sequence[Example], general: Sequence[Example], share: Fraction, batch: int, seed: int):
@@ -139,8 +149,15 @@ class Watch(TrainerCallback):
     With `until` it stops at that moment, too, and the rate falls with the clock to what it is behind the last step,
     wherever the steps alone would be slower; "share" in the log is how much of that way is behind, 1 at the end.
 
-    alone   whether one process by itself has the whole model, so that it can be asked
-    begun   whether a step was begun, so that all that a checkpoint holds was read
+    Args:
+        out: Folder of the run.
+        every: Steps between two replies that are shown.
+        stop_at_step: Where the run ends before its schedule; None for its end.
+        until: When it has to be done.
+
+    Attributes:
+        alone: Whether one process by itself has the whole model, so that it can be asked.
+        begun: Whether a step was begun, so that all that a checkpoint holds was read.
     """
 
     def __init__(self, out: Path, every: int, stop_at_step: int | None, until: datetime | None = None):
