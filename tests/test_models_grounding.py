@@ -132,7 +132,7 @@ def test_sizes_that_do_not_fit_are_told(wrong, sentence):
     with pytest.raises(InputError, match=sentence):
         FPN(3, **options)
     net = FPN(3, SIZE, 8, 16, 1, 2, 8, 1)
-    with pytest.raises(InputError, match=r"expected RGB \(N, 3, 32, 32\)"):
+    with pytest.raises(InputError, match=r"expected RGB \(B, 3, 32, 32\)"):
         net(torch.zeros(1, 3, 16, 16))
     with pytest.raises(InputError, match="shared encoder's grid"):
         net(torch.zeros(1, 3, SIZE, SIZE), torch.zeros(1, 24, 4, 4))

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facewitness.errors import InputError, UnknownName
+from facewitness.models import _pixels
 from facewitness.models._answers import exactly
 from facewitness.models.compact import SHIPPED, Compact, high_pass
 
@@ -64,7 +65,7 @@ class CompactEncoder(nn.Module):
     @torch.no_grad()
     def forward(self, pixels: Tensor) -> Features:
         """RGB (N, 3, size, size) in 0..255 → features."""
-        _check(pixels, self.size)
+        _pixels.check(pixels, self.size)
         net = self.network
         with exactly(pixels):
             x = pixels / 128.0 - 1.0
@@ -141,7 +142,7 @@ class TowerEncoder(nn.Module):
     @torch.no_grad()
     def forward(self, pixels: Tensor) -> Features:
         """RGB (N, 3, size, size) in 0..255 → features."""
-        _check(pixels, self.size)
+        _pixels.check(pixels, self.size)
         dtype = next(self.tower.parameters()).dtype
         tokens = self.tower(pixel_values=((pixels / 255 - self.mean) / self.std).to(dtype)).last_hidden_state
         tokens = tokens.to(pixels.dtype)
@@ -206,8 +207,3 @@ def made(config: Mapping[str, Any]) -> Any:
     if kind in ("blip", "clip"):
         arguments["tower"] = kind
     return KINDS[kind](**arguments)
-
-
-def _check(pixels: Tensor, size: int) -> None:
-    if pixels.ndim != 4 or pixels.shape[1:] != (3, size, size):
-        raise InputError(f"pixels: expected RGB (N, 3, {size}, {size}) in 0..255, got {tuple(pixels.shape)}")

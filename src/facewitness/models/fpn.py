@@ -30,6 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facewitness.errors import InputError
+from facewitness.models import _pixels
 
 THRESHOLD = 0.5  # a label is named from this probability on
 OMEGA = 0.2  # ω: "discount factor set to ω < 1", "the BCE loss weight ω set to 0.2"
@@ -109,8 +110,7 @@ class FPN(nn.Module):
         Raises:
             InputError: For other shapes.
         """
-        if pixels.ndim != 4 or pixels.shape[1:] != (3, self.size, self.size):
-            raise InputError(f"FPN: expected RGB (N, 3, {self.size}, {self.size}) in 0..255, got {tuple(pixels.shape)}")
+        _pixels.check(pixels, self.size)
         if (grid is None) != (self.stem is None):
             raise InputError("FPN: expected the shared encoder's grid with a stem, and none without one")
         x = pixels / 127.5 - 1.0

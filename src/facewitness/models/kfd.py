@@ -50,7 +50,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facewitness.models import _hub, _norm, _saved, _torchvision  # noqa: F401  (timm cannot be imported before it)
+from facewitness.models import _hub, _norm, _pixels, _saved, _torchvision  # noqa: F401  (timm cannot be imported before it)
 
 import timm  # isort: skip
 from timm.data.constants import (  # isort: skip
@@ -211,7 +211,7 @@ class ClipEncoders(nn.Module):
         Returns:
             The features of each layer, and the embedding.
         """
-        _check(pixels, self.size)
+        _pixels.check(pixels, self.size)
         with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.lora)):
             out = self.clip.vision_model(
                 pixel_values=(pixels / 255 - self.mean) / self.std,
@@ -426,7 +426,7 @@ class SmallEncoders(nn.Module):
         Returns:
             The features of each layer, and the embedding.
         """
-        _check(pixels, self.size)
+        _pixels.check(pixels, self.size)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             features = self.backbone((pixels / 255 - self.mean) / self.std)
         return features, features[-1].mean((2, 3))
@@ -455,11 +455,6 @@ def _by_class(embedded: Tensor, classes: Tensor) -> Tensor:
     if unit.is_meta:  # a plan: which rows are whose cannot be read there, and the shape does not depend on it
         return torch.empty(2, unit.shape[1], device="meta")
     return F.normalize(torch.stack([unit[classes == c].mean(0) for c in (0, 1)]), dim=1)
-
-
-def _check(pixels: Tensor, size: int) -> None:
-    if pixels.ndim != 4 or pixels.shape[1:] != (3, size, size):
-        raise InputError(f"pixels: expected RGB (B, 3, {size}, {size}) in 0..255, got {tuple(pixels.shape)}")
 
 
 def _fingerprint(*tensors: Tensor) -> str:

@@ -41,7 +41,7 @@ from torch import Tensor, nn
 
 from facewitness.errors import InputError, MissingExtra, UnknownName, WeightsError
 from facewitness.files import write_whole
-from facewitness.models import _hub, _norm, _saved
+from facewitness.models import _hub, _norm, _pixels, _saved
 from facewitness.models.compact import SHIPPED, Compact
 
 HEADS = 8  # "M heads" is not given; the authors' code has 8
@@ -217,10 +217,7 @@ class SmallEncoders(nn.Module):
         Returns:
             (B, 96, S/16, S/16).
         """
-        if pixels.ndim != 4 or pixels.shape[1:] != (3, self.size, self.size):
-            raise InputError(
-                f"pixels: expected RGB (B, 3, {self.size}, {self.size}) in 0..255, got {tuple(pixels.shape)}"
-            )
+        _pixels.check(pixels, self.size)
         x = pixels / 128.0 - 1.0
         y = self.bn1(self.conv_stem(x)) + self.noise(x)
         for stage in self.blocks[:5]:
@@ -360,10 +357,7 @@ class PublishedEncoders(nn.Module):
         Returns:
             (B, 3, S, S), normalised as CLIP's are.
         """
-        if pixels.ndim != 4 or pixels.shape[1:] != (3, self.size, self.size):
-            raise InputError(
-                f"pixels: expected RGB (B, 3, {self.size}, {self.size}) in 0..255, got {tuple(pixels.shape)}"
-            )
+        _pixels.check(pixels, self.size)
         return (pixels / 255 - self.mean) / self.std
 
     def seen(self, frozen: Tensor) -> tuple[Tensor, Tensor]:
