@@ -730,7 +730,7 @@ def test_a_figure_has_the_face_its_map_and_the_words_a_row_a_person():
     report = REPORTS["two_faces"]
     image = np.asarray(Image.open(io.BytesIO(figure.render(report, clip_of(report)))).convert("RGB")).astype(int)
     assert image.shape[1] == 2 * figure.SIDE + 10 and image.shape[0] > 2 * figure.SIDE, "two people, two rows"
-    square = figure._around(report.people[0].face.box, *clip_of(report).frame.pixels.shape[:2])
+    square = figure._around(report.people[0].face.box)
     face = Image.fromarray(clip_of(report).frame.pixels).crop(square)
     face = np.asarray(face.resize((figure.SIDE, figure.SIDE), Image.Resampling.BICUBIC)).astype(int)
     tops = range(image.shape[0] - figure.SIDE)

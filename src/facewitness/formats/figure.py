@@ -70,7 +70,7 @@ def _row(
     person: PersonReport, box: Box, pixels: Pixels, number: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
 ) -> Image.Image:
     """The face, its map and the words about it."""
-    square = _around(box, *pixels.shape[:2])
+    square = _around(box)
     face = Image.fromarray(pixels).crop(square).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     shown = _located(person, square, face)
     pair = Image.new("RGB", (2 * SIDE + _GAP, SIDE), _INK)
@@ -124,8 +124,8 @@ def _placed(mask: Mask, square: tuple[int, int, int, int]) -> NDArray[np.float32
     return np.asarray(placed, np.float32)
 
 
-def _around(box: Box, height: int, width: int) -> tuple[int, int, int, int]:
-    """A square around a face, as far as the picture reaches its middle."""
+def _around(box: Box) -> tuple[int, int, int, int]:
+    """A square around a face, which may reach beyond the picture."""
     x1, y1, x2, y2 = box
     side = max(x2 - x1, y2 - y1, 1.0) * (1 + 2 * _WIDER)
     left, top = round((x1 + x2 - side) / 2), round((y1 + y2 - side) / 2)

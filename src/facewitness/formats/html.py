@@ -348,7 +348,7 @@ def _picture(report: Report, clip: Clip | None) -> Element | None:
             heats.append(_heat(then, f"heat-{number}-then"))
         face = face_at(person, film)
         if face is not None:
-            boxes.append(_face_box(number, person, face.box))
+            boxes.append(_face_box(person, face.box))
             marked.append((number, person, face.box))
         places += [_place(number, index, finding, person) for index, finding in seen_at(person, film)]
     drawing = _e(
@@ -401,7 +401,7 @@ def _heat(mask: Mask, identity: str) -> Element:
     )
 
 
-def _face_box(number: int, person: PersonReport, box: Box) -> Element:
+def _face_box(person: PersonReport, box: Box) -> Element:
     x1, y1, x2, y2 = box
     return _e(
         "g",

@@ -724,7 +724,7 @@ def _facts(person: PersonReport) -> list[Flowable]:
     return [_text(line, TINY) for line in lines]
 
 
-def _close_up(number: int, person: PersonReport, clip: Clip | None, limit: tuple[float, float]) -> _Drawing | None:
+def _close_up(person: PersonReport, clip: Clip | None, limit: tuple[float, float]) -> _Drawing | None:
     """The face cut from the original pixels, its mask and its findings with their letters."""
     cut = None if clip is None else _outline.close_up(person, clip)
     if cut is None:
@@ -743,7 +743,7 @@ def _narrow(
 ) -> list[Flowable]:
     """A card of half the page's width: the face beside what was found on it."""
     side = 23 * mm
-    drawing = _close_up(number, person, clip, (side, 32 * mm))
+    drawing = _close_up(person, clip, (side, 32 * mm))
     words = [*_title(number, person, report), *_sentences(number, person, 7.2, shared)]
     quoted = [part for testimony in person.verdict.testimonies for part in _words(testimony)]
     if drawing is None:
@@ -763,7 +763,7 @@ def _wide(
     yield _Rule()
     yield from _title(number, person, report)
     yield from _timeline(person)
-    drawing = _close_up(number, person, clip, (64 * mm, 72 * mm))
+    drawing = _close_up(person, clip, (64 * mm, 72 * mm))
     words = _sentences(number, person, 8.2, shared)
     if drawing is not None and _length(person) <= 2 * SMALL_CARD:
         style = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]

@@ -129,12 +129,10 @@ class Reader:
         return _ids(self.language, texts, max_tokens)
 
     def written(self, texts: Sequence[str], max_tokens: int) -> tuple[Tensor, Tensor]:
-        """As `told`, of what it is to write; a text that is cut off ends without the end's token."""
+        """The same of what it is to write; a text that is cut off ends without the end's token."""
         return _ids(self.language, texts, max_tokens)
 
-    def masked(
-        self, texts: Sequence[str], labels: Sequence[str] = (), max_tokens: int = 256
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def masked(self, texts: Sequence[str], max_tokens: int = 256) -> tuple[Tensor, Tensor, Tensor]:
         """The Q-Former's ids with every token of a region word masked, 1 where a token is, and the tokens masked.
 
         Returns:

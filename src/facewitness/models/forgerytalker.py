@@ -185,7 +185,7 @@ class ForgeryTalker(nn.Module):
             mask: Forged pixels, (H, W), in [0, 1] or bool.
             contrasts: Whether equation 4 is among them; of a part of a batch it is 0, and `contrast` is asked of all.
         """
-        ids, seen, targets = self.reader.masked(reports, self.labels)
+        ids, seen, targets = self.reader.masked(reports)
         device = features.grid.device
         ids, seen, targets = ids.to(device), seen.to(device), targets.to(device)
         queries, text = self._qformer(features, ids, seen)
