@@ -37,7 +37,8 @@ _TRIED = {
     ),
     "decided": (
         "steepness of the doubt, lower where a face is accused ([limits.md](limits.md)), looser bounds (10 % of known "
-        'fakes told to show no sign, for the 5 % that ship: half of unseen faces decided, 31 % of unseen fakes "no sign"), '
+        "fakes told to show no sign, for the 5 % that ship: half of unseen faces decided, 31 % of unseen fakes "
+        '"no sign"), '
         f"what a picture is like as a further input ({_LOG}, 2026-11-26 to 2026-11-28)"
     ),
     "films": (
