@@ -1,7 +1,9 @@
 """KFD's answers: "Yes, this face is fake. Signs of forgery are at the nose and the mouth." or "No, …".
 
 The question is "Is this a deepfake image?" (KFD, §3.3), so yes means fake. Where a text doesn't begin with yes or no,
-its words decide, in the plain reading of `words.verdict`: "it looks authentic" says real.
+its words decide, in the plain reading of `words.verdict`: "it looks authentic" says real. (The authors' inference looks
+for "pristine" and "deepfake", each turned by a "not" anywhere, then for "Yes" and "No" anywhere: the last that is there
+counts, so "No doubt: Yes" says real.)
 """
 
 from __future__ import annotations

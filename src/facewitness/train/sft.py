@@ -29,7 +29,8 @@ Where the paper is silent
     what learns       the prompt learner and LoRA on the language model's linear layers. `language = "frozen"` leaves
                       the latter out (Table 4, third row), "full" trains everything but the detector
     KFD's result      "the forgery score is 0.93" stands in the prompt besides the tokens. `quoted = false` leaves it
-                      out: Table 4's rows without prompt learner stand at chance, so they cannot have been told it
+                      out: Table 4's rows without prompt learner stand at chance, so they cannot have been told it. (The
+                      authors' code writes it in per cent, in front of the forgery tokens and not in the question.)
     a conversation    is one example for each of its answers, with all that was said before
 
 In OUT: model/ (as models/prompted_vlm.load takes it; without a forgery prompt a plain transformers folder),
