@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facewitness.apps import train
 from facewitness.apps.cli import main
 from facewitness.apps.train import guarded
 from facewitness.errors import Collapse, InputError, UnknownName
@@ -157,6 +159,18 @@ def test_every_network_takes_other_settings_for_one_run(name, capsys):
     assert module.Recipe.read(path, ["seed=7"]).seed == 7 != module.Recipe.read(path).seed
     with pytest.raises(UnknownName, match="Did you mean 'seed'"):
         module.Recipe.read(path, ["sead=7"])
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_option_of_a_network_does_something(name):
+    parser = argparse.ArgumentParser()
+    add = getattr(train, f"_add_{name}")
+    add(parser)
+    code = inspect.getsource(add)
+    helpers = ("_add_plan", "_changes", "_length", "_saving")
+    code += "".join(inspect.getsource(getattr(train, helper)) for helper in helpers if f"{helper}(" in code)
+    options = {action.dest for action in parser._actions} - {"help"}
+    assert {option for option in options if not re.search(rf'given\.{option}\b|"{option}"', code)} == set()
 
 
 def test_help_of_every_recipe_imports_no_torch():

@@ -155,8 +155,11 @@ def _complain(text: str, status: int) -> int:
 Command = Callable[[argparse.Namespace], int]
 
 
-def _add_run(parser: Any, pack: bool = True, workers: int = 2, plan: bool = False) -> None:
-    """The words of every run; where `plan` says that the recipe has --plan, `_add_plan` asks for what is needed."""
+def _add_run(parser: Any, pack: bool = True, workers: int | None = None, plan: bool = False) -> None:
+    """The words of every run; where `plan` says that the recipe has --plan, `_add_plan` asks for what is needed.
+
+    `workers` of None: everything is drawn in the process that trains, and there is nothing to choose.
+    """
     if pack:
         reads(parser, "--pack", what=_PACK, required=not plan, metavar="DIR", help="made by facewitness build pack")
         about = "weights to begin with: ImageNet's or an earlier run's"
@@ -165,7 +168,9 @@ def _add_run(parser: Any, pack: bool = True, workers: int = 2, plan: bool = Fals
         "--out", type=Path, required=not plan, metavar="DIR", help="folder of the run; the same one resumes"
     )
     parser.add_argument("--save-every", type=positive, metavar="STEPS", help="steps between two states")
-    parser.add_argument("--workers", type=count, default=workers, metavar="N", help=f"that draw batches ({workers})")
+    if workers is not None:
+        about = f"processes that draw batches ({workers})"
+        parser.add_argument("--workers", type=count, default=workers, metavar="N", help=about)
 
 
 def _add_settings(parser: Any) -> None:
@@ -286,7 +291,7 @@ def read_json(path: Path | None) -> Any:
 
 
 def _add_compact(parser: Any) -> Command:
-    _add_run(parser)
+    _add_run(parser, workers=2)
     _add_until(parser)
     reads(
         parser,
@@ -318,7 +323,7 @@ def _add_compact(parser: Any) -> Command:
 
 
 def _add_kfd(parser: Any) -> Command:
-    _add_run(parser, plan=True)
+    _add_run(parser, workers=2, plan=True)
     _add_steps(parser)
     _add_until(parser)
     reads(parser, "--go-on", what="a detector", metavar="KFD.safetensors", help="an earlier stage's detector")
@@ -362,7 +367,7 @@ def _add_kfd(parser: Any) -> Command:
 
 
 def _add_fdm(parser: Any) -> Command:
-    _add_run(parser, plan=True)
+    _add_run(parser, workers=2, plan=True)
     parser.add_argument("--without", nargs="+", default=[], metavar="LOSS", help="ablation: losses to switch off")
     parser.add_argument("--only", metavar="SOURCE", help="one of the recipe's sources: the intra-dataset protocol")
     _add_until(parser)
@@ -610,7 +615,7 @@ def _add_mids(parser: Any) -> Command:
 
 
 def _add_grpo(parser: Any) -> Command:
-    _add_run(parser, pack=False, workers=0, plan=True)
+    _add_run(parser, pack=False, plan=True)
     _add_steps(parser)
     _add_until(parser)
     reads(parser, "--data", what="data", metavar="TABLE", help="dma.parquet of facewitness build dma")

@@ -242,7 +242,7 @@ class Plan:
             steps = max(1, round(epochs * examples / batch))
         if steps is None:
             counted = f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
-            self.facts.append(f"steps: {counted}; name the data, or --steps, and steps and hours are counted")
+            self.facts.append(f"steps: {counted}; name the data, and steps and hours are counted")
         else:
             self.facts.append(f"steps: {steps:,} of {batch} examples, {steps * batch:,} examples in all")
         return steps
