@@ -17,10 +17,10 @@ Then the forgeries and genuine pictures of the sources left out are judged, as t
 
     NAME-2      NAME a second time, with its draws in another order
 
-and without further training: the mean of the weights of two seeds, the mean log-odds of two seeds, of two networks, of
-two views (as found, and reduced to 110 of 154 pixels of face), and a logistic regression on the features of one view
-and of both, fitted on fresh draws. What is done is kept in DIR, and the same command goes on; `--until` ends it. Two
-folds side by side are two calls with `--folds`.
+and without further training: the mean of the weights of two seeds, the mean log-odds of two seeds, of two networks, the
+higher of those of two that were shown other pictures, the mean of two views (as found, and reduced to 110 of 154
+pixels of face), and a logistic regression on the features of one view and of both, fitted on fresh draws. What is done
+is kept in DIR, and the same command goes on; `--until` ends it. Two folds side by side are two calls with `--folds`.
 Writes `networks.md` and `networks.json`.
 """
 
@@ -471,6 +471,10 @@ class Fold:
             if other in have and "plain" in have:
                 spread = [have[v] / have[v].std() for v in ("plain", other)]
                 out[f"plain and {other}, mean log-odds"] = (spread[0] + spread[1]) / 2
+        if set(SHOWN) <= have.keys():
+            spread = [(have[v] - have[v].mean()) / have[v].std() for v in SHOWN]
+            out["own and theirs, mean log-odds"] = (spread[0] + spread[1]) / 2
+            out["own and theirs, the higher"] = np.maximum(*spread)
         if "plain" in have:
             views = self._kept("views", self._views)
             names = ("two views, mean log-odds", "one view, head fitted anew", "two views, head")
