@@ -2,11 +2,12 @@
 
 `questions` reads what a question asks for and the regions it names, by the words in `patterns`; `sentences` parts a
 text into its questions, `spelling` mends slips of the pen, `times` reads moments of a film, `people` whom it means.
-`where` answers about regions and `moments` about a film in time, what is left is answered here. The answer is a fixed
-sentence filled from the report, so it never says more than the judge did. What cannot be answered is said to be so: a
-face that cannot be told is asked back for, and what nobody examined gets no face's verdict. A conversation remembers
-the face and the region spoken of: "Is the nose fake?" "And the mouth?" "How sure are you?". "Suppose it is genuine" and
-"suppose it is fake" gather the evidence for either side (FFAA asks its model under both hypotheses).
+`whether` answers about the verdict on a person, `where` about regions, `moments` about a film in time; who is there and
+what the file says is answered here. The answer is a fixed sentence filled from the report, so it never says more than
+the judge did. What cannot be answered is said to be so: a face that cannot be told is asked back for, and what nobody
+examined gets no face's verdict. A conversation remembers the face and the region spoken of: "Is the nose fake?" "And
+the mouth?" "How sure are you?". "Suppose it is genuine" and "suppose it is fake" gather the evidence for either side
+(FFAA asks its model under both hypotheses).
 
     Dialogue(report).ask("Is the nose fake?")  →  Answer(text, label, findings, regions, intent)
 
@@ -20,7 +21,6 @@ evidence's, and who fails leaves the answer from the evidence, and a problem.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,16 +44,14 @@ from facewitness import (
     spelling,
     times,
     where,
+    whether,
 )
-from facewitness.answers import Answer, counted, covers, in_words, lower, of_parts, regions_of, titled
+from facewitness.answers import Answer, lower, of_parts
 from facewitness.errors import BackendError, InputError, UnknownName, came, expect
 from facewitness.explain import NO_PROOF
-from facewitness.formats import argument, cases, fits, why_it_won
+from facewitness.formats import cases
 from facewitness.phrases import (
-    KIND_WORDS,
     WORDS,
-    at,
-    error_rates,
     is_film,
     known,
     limits_of,
@@ -61,10 +59,7 @@ from facewitness.phrases import (
     odds,
     of_medium,
     percent,
-    places_of,
-    prior_of,
     someone,
-    stands_on,
     visible,
 )
 from facewitness.phrases import capital as _capital
@@ -81,7 +76,6 @@ from facewitness.types import (
 )
 from facewitness.words import normal
 
-_CLAIMS = 8  # statements of a file that an answer repeats
 _OF_A_FACE = (
     "Of a face I can say whether it, or a part of it, shows signs of forgery, where and why, and how sure that is."
 )
@@ -111,9 +105,7 @@ ENGLISH_ONLY = (
     'Only questions in English are read. Ask, for example: "Is this face fake?", "Where was it forged?", "How sure are '
     'you?"'
 )
-_RATES = ((0.5, "half of all faces are"), (0.1, "1 in 10 is"), (0.01, "1 in 100 is"))  # what _rate tells unasked
 
-KINDS_KNOWN = ("knows", "does_not_know")  # the sentences of a witness's card that say which forgeries it knows
 
 # Answers that are no face's: nobody else is asked about them, and they say nothing about real or fake.
 ASIDE = frozenset(
@@ -286,18 +278,9 @@ class Dialogue:
         answer = self._with_the_file(read, self._answered(read, places))
         return answer if read == question else replace(answer, text=f"Read as “{read}”: {answer.text}")
 
-    @property
-    def _said_by_the_file(self) -> str:
-        """That the file decides, and no face: why the report says fake though no face is judged so; else nothing."""
-        verdict = self.report.verdict
-        if verdict is None or verdict.label != "fake" or any(p.verdict.label == "fake" for p in self.report.people):
-            return ""
-        claims = " ".join(finding.claim for finding in self.report.findings if finding.claim in verdict.reasons)
-        return f"The {self._medium} is judged fake: the file itself says that it was generated. {claims}".strip()
-
     def _with_the_file(self, question: str, answer: Answer) -> Answer:
         """An answer about faces, behind what the file says where that decides: of what calls itself generated."""
-        lead = self._said_by_the_file
+        lead = whether.said_by_the_file(self.report)
         rest = _capital(where.LEADS.sub("", answer.text))
         if lead and answer.intent == "region" and answer.label == "real":
             return replace(answer, text=f"{rest} But {lower(lead)}", label="inconclusive")
@@ -449,7 +432,7 @@ class Dialogue:
             return Answer(apart, None, intent="unclear")
         asked.named = there or asked.named
         if asked.named and asked.intent == "why":
-            return self._because(self._person, asked.named)
+            return whether.because(self._whom, asked.named)
         if asked.named and asked.intent in ("", "verdict", "where", "sure", "quality", "made"):
             return where.about_regions(self._person, asked.named, asked.question)
         return None
@@ -525,7 +508,12 @@ class Dialogue:
             return Answer(self._photograph(), None, intent="unexamined")
         if asked.unexamined == patterns.PROCESSED:
             if not asked.named and asked.intent in ("", "when", "where", "quality"):
-                not_examined, of_file = _not_examined(asked.unexamined), self._of_file()
+                not_examined, of_file = (
+                    _not_examined(asked.unexamined),
+                    whether.of_file(
+                        self.report,
+                    ),
+                )
                 if of_file:  # then the report does say something of it
                     not_examined = not_examined.removesuffix(_NOTHING)
                 return Answer(f"{not_examined}{of_file}", None, intent="unexamined")
@@ -561,7 +549,7 @@ class Dialogue:
         if not asked.named and self._spoken_of and asked.intent in _OF_A_PLACE and back:
             asked.named = self._spoken_of
             if asked.intent == "why":
-                return self._because(self._person, asked.named)
+                return whether.because(self._whom, asked.named)
         return None
 
     def _of_moments(self, asked: _Asked) -> Answer | None:
@@ -613,7 +601,7 @@ class Dialogue:
         if questions.of_sight(asked.question):
             return Answer(where.in_sight(self._person, asked.named), None, regions=tuple(asked.named), intent="quality")
         if asked.intent == "quality":  # "Is the mouth blurred?"
-            quality = self._quality(self._person, asked.question)
+            quality = whether.quality(self._whom, asked.question)
             which = listed([f"the {regions.title(name)}" for name in asked.named])
             return replace(quality, text=f"That was not measured of {which} alone. {quality.text}")
         answer = where.about_regions(self._person, asked.named, asked.question)
@@ -626,7 +614,7 @@ class Dialogue:
     def _of_the_verdict(self, asked: _Asked) -> Answer | None:
         """Which verdict was given, and the one on a picture of several people."""
         if asked.intent == "verdict" and questions.of_verdict(asked.question):
-            return self._which_verdict(self._person, asked.question)
+            return whether.which_verdict(self._whom, asked.question, not self._chosen)
         if asked.meant is not None:
             asked.intent = asked.intent or "verdict"  # "And the left one?"
         elif asked.intent == "verdict" and len(self.report.people) > 1 and self._asks_of_picture(asked.question):
@@ -644,27 +632,20 @@ class Dialogue:
         """What speaks for either side, also where one was to be proved."""
         face = self._person
         if questions.demands(asked.question) and (side := questions.supposed(asked.question)) is not None:
-            return self._with_who_is_meant(self._both(face, side))
+            return self._with_who_is_meant(whether.both(self._whom, side))
         supposes = asked.intent in ("suppose_real", "suppose_fake")
         if asked.intent == "sides" or (supposes and any(cases(t) for t in face.verdict.testimonies)):
-            return self._with_who_is_meant(self._both(face, None, asked.intent))
+            return self._with_who_is_meant(whether.both(self._whom, None, asked.intent))
         return None
 
     def _of_the_face(self, asked: _Asked) -> Answer:
         """About the face as a whole, by what is asked for; the last stage."""
-        face = self._person
-        say = {
-            "verdict": self._verdict, "sure": self._sure, "where": self._where, "why": self._why, "kind": self._kind,
-            "when": self._when, "made": self._made, "tool": self._tool, "wrong": self._wrong, "quality": self._quality,
-            "suppose_real": self._suppose_real, "suppose_fake": self._suppose_fake, "signs": self._signs,
-            "clean": self._clean, "extent": self._extent, "witnesses": self._witnesses, "else": self._else,
-            "what_if": self._what_if, "rate": self._rate,
-        }.get(asked.intent)  # fmt: skip
+        say = self._when if asked.intent == "when" else whether.ANSWERS.get(asked.intent)
         if say is None:  # without an English word it is of a language that has no small ones here
             can = CAN_ASK if spelling.has_english(asked.question) else ENGLISH_ONLY
             return Answer(f"I did not understand that. {can}", None, intent="unknown")
-        answer = say(face, asked.question)
-        if (side := questions.granted(asked.question)) is not None and side != face.verdict.label:
+        answer = say(self._whom, asked.question)
+        if (side := questions.granted(asked.question)) is not None and side != self._person.verdict.label:
             granted = f"The question takes for granted that the face is {side}, which is not the verdict."
             answer = replace(answer, text=f"{granted} {answer.text}")
         return self._with_who_is_meant(answer)
@@ -831,7 +812,7 @@ class Dialogue:
         if self._chosen or answer.label is None:
             return answer
         counts = self.report.verdict.reasons[:1] if self.report.verdict is not None else ()
-        which = f"This is about {self._which()[:1].lower()}{self._which()[1:]}, the likeliest to be forged."
+        which = f"This is about {self._whom.name[:1].lower()}{self._whom.name[1:]}, the likeliest to be forged."
         return replace(answer, text=" ".join([answer.text, which, *counts]))
 
     def _meant(self, question: str, named: Sequence[str]) -> tuple[int, ...] | None:
@@ -877,6 +858,11 @@ class Dialogue:
         return self.report.people[self.face]
 
     @property
+    def _whom(self) -> whether.Whom:
+        """The same, as answers about them take it."""
+        return whether.Whom(self.report, self.face)
+
+    @property
     def _film(self) -> bool:
         return is_film(self.report)
 
@@ -890,202 +876,21 @@ class Dialogue:
 
     # ------------------------------------------------------------------------------------------ one method an intent
 
-    def _verdict(self, face: PersonReport, question: str) -> Answer:
-        label, which = face.verdict.label, self._which()
-        chances = odds(face.verdict)
-        match label:
-            case "fake":
-                begin = self._excluded(question, label) or questions.yes_or_no(question, forged=True)
-                answer = f"{begin}{which} is judged fake: {chances}."
-            case "real":
-                begin = self._excluded(question, label) or _AS_SEEN[questions.yes_or_no(question, forged=False)]
-                proof = of_medium(NO_PROOF, self._film)
-                answer = f"{begin}{which} shows no sign of forgery: {chances}. {proof}"
-            case _:
-                answer = f"That cannot be decided. {which} is inconclusive: {chances}."
-        reasons = " ".join(face.verdict.reasons) if label == "inconclusive" else ""
-        return Answer(f"{f'{answer} {reasons}'.strip()}{self._edits(question)}", label, face.findings, intent="verdict")
-
-    def _excluded(self, question: str, label: Label) -> str:
-        """What begins the answer to "Could it be real after all?" of what was judged fake, and the other way about."""
-        possible = questions.possible(question) and label not in questions.labels_named(question)
-        return "That cannot be excluded: any verdict can be wrong. " if possible else ""
-
-    def _which_verdict(self, face: PersonReport, question: str) -> Answer:
-        """Which verdict was given, to "is the verdict fake?": of the picture, where nobody was spoken of."""
-        whole = self.report.verdict if not self._chosen else None
-        verdict = whole or face.verdict
-        asked = questions.labels_named(question)
-        lead = ("Yes: " if asked[0] == verdict.label else "No: ") if len(asked) == 1 else ""
-        if re.search(r"\b(?:not|n't|isn't|no)\b", normal(question)):
-            lead = ""
-        of = f"the {self._medium}" if whole is not None else self._which().lower()
-        chances = "" if whole is not None and len(self.report.people) > 1 else f", {odds(verdict)}"
-        text = f"{lead}the verdict on {of} is “{WORDS[verdict.label][0].lower()}”{chances}."
-        proof = of_medium(NO_PROOF, self._film) if verdict.label == "real" else ""
-        return Answer(
-            " ".join(part for part in (_capital(text), *verdict.reasons, proof) if part),
-            verdict.label,
-            intent="verdict",
-        )
-
-    def _which(self) -> str:
-        n = len(self.report.people)
-        return "The face" if n == 1 else f"{someone(self._film).capitalize()} {self.face + 1} of {n}"
-
     def _picture(self, question: str) -> Answer:
         """The verdict on a picture of several people."""
         verdict = self.report.verdict
         if verdict is None:
             return self._which_faces()
-        lead = self._excluded(question, verdict.label)
+        lead = whether.excluded(question, verdict.label)
         begin = {
             "fake": f"{lead or questions.yes_or_no(question, forged=True)}The {self._medium} has a "
             f"{someone(self._film)} that is judged fake.",
-            "real": f"{lead or _AS_SEEN[questions.yes_or_no(question, forged=False)]}{WORDS['real'][0]}. "
+            "real": f"{lead or whether.AS_SEEN[questions.yes_or_no(question, forged=False)]}{WORDS['real'][0]}. "
             f"{of_medium(NO_PROOF, self._film)}",
             "inconclusive": "That cannot be decided.",
         }[verdict.label]
         text = f"{begin} {' '.join(verdict.reasons)}".strip()
-        return Answer(f"{text}{self._edits(question)}", verdict.label, intent="picture")
-
-    def _sure(self, face: PersonReport, question: str) -> Answer:
-        verdict = face.verdict
-        guess = "I do not guess: what was measured is all that I have. " if _GUESS.search(normal(question)) else ""
-        text = f"{guess}{self._which()}: {odds(verdict)}."
-        known_chance = verdict.fake is not None and not verdict.is_unjudged
-        if known_chance and _LIKELY.search(normal(question)) and questions.labels_named(question) == ("real",):
-            text += f" That leaves {percent(1 - (verdict.fake or 0.0))} for genuine."
-        if verdict.interval is not None:
-            text += " The range is the 95 % interval of that probability."
-        if (limits := limits_of(verdict)) is not None:
-            low, high = limits
-            text += f" Below {low} there is no sign of forgery, from {high} on it is fake, and inconclusive in between."
-        if verdict.cause == "contradiction":  # then the thresholds alone do not say why it is not decided
-            text = " ".join((text, *verdict.reasons))
-        return Answer(text, verdict.label, intent="sure")
-
-    def _rate(self, face: PersonReport, question: str) -> Answer:
-        """What the probability comes to where another share of faces is forged than among those of the fit."""
-        verdict = face.verdict
-        gave = {t.witness for t in verdict.testimonies if t.fake is not None}
-        priors = [prior_of(described) for described in _witnesses(self.report) if described.get("name") in gave]
-        known = [prior for prior in priors if prior is not None]
-        if verdict.fake is None or verdict.is_unjudged:
-            text = f"{self._which()}: {odds(verdict)}. There is no probability that another share could change."
-        elif not known or len(known) < len(priors):
-            text = (
-                f"{self._which()}: {odds(verdict)}. For which share of forged faces that holds is not in this report."
-            )
-        else:  # several witnesses are weighed by the mean of their log-odds, and so is what they stand on
-            prior = 1 / (1 + math.prod((1 - each) / each for each in known) ** (1 / len(known)))
-            asked = questions.rate(question)
-            there = [
-                f"{percent(at(verdict.fake, prior, rate))} where {share} forged"
-                for rate, share in ([asked] if asked else _RATES)
-            ]
-            text = (
-                f"{self._which()}: {odds(verdict)}. {stands_on(prior)} The same evidence makes it {listed(there)}. The "
-                "verdict stays: its thresholds were chosen by error rates, which do not depend on that share."
-            )
-        return Answer(text, verdict.label, intent="rate")
-
-    def _where(self, face: PersonReport, question: str) -> Answer:
-        if not face.findings:
-            return Answer(_sentences(face), face.verdict.label, intent="where")
-        places = _capital(listed(map(places_of, face.findings)))
-        lead = "Hints, not proof: " if face.verdict.label == "inconclusive" else ""
-        return Answer(f"{lead}{places}. {_sentences(face)}", face.verdict.label, face.findings, intent="where")
-
-    def _why(self, face: PersonReport, question: str) -> Answer:
-        lead, label = "", face.verdict.label
-        if (why := _why_what(question)) is not None and why != label:
-            is_it = "is judged that" if label in questions.labels_named(question) else "is not judged that"
-            lead = f"{self._which()} {is_it}: {WORDS[label][0].lower()}, {odds(face.verdict)}."
-            if label == "real" and label in questions.labels_named(question):
-                lead = "No examination can show that a picture is genuine, so it is not called that."
-        text = " ".join(part for part in (lead, *face.verdict.reasons, _sentences(face)) if part)
-        return Answer(text, face.verdict.label, face.findings, intent="why")
-
-    def _signs(self, face: PersonReport, question: str) -> Answer:
-        """The signs, strongest first, or the strongest or weakest of them."""
-        signs = sorted(face.findings, key=lambda f: f.rank, reverse=True)
-        if not signs:
-            return replace(self._where(face, question), intent="signs")
-        n = len(signs)
-        plain = normal(question)
-        most = re.search(r"\b(?:most|worst|main|best|biggest|(?:strong|larg|clear)est)\b", plain)
-        least = re.search(r"\b(?:least|weakest|smallest)\b", plain)
-        if (most or least) and n > 1:
-            one = signs[0 if most else -1]
-            text = f"The {'strongest' if most else 'weakest'} of {n}, at the {places_of(one)}: {lower(in_words(one))}"
-        else:
-            count = "One sign was found" if n == 1 else f"{n} signs were found"
-            text = f"{count}. {' '.join(map(in_words, signs))}"
-        hints = ""
-        if face.verdict.label == "inconclusive":
-            hints = f" {'That is a hint' if n == 1 else 'They are hints'}, not proof: the face is inconclusive."
-        return Answer(f"{text}{hints}", face.verdict.label, tuple(signs), intent="signs")
-
-    def _clean(self, face: PersonReport, question: str) -> Answer:
-        """Where nothing was found."""
-        named = regions_of(where.suspected(face))
-        quiet = [name for name in regions.MARE if name not in face.face.unseen and not covers(named, name)]
-        if _is_unmeasured(face):
-            text = "Nothing was measured, so nothing is known of any place."
-        elif "face" in named:
-            text = "None can be named: the signs belong to the face as a whole."
-        elif not quiet:
-            text = "None: signs were found everywhere."
-        else:
-            text = f"No sign was found at: {listed(map(regions.title, quiet))}. That does not prove them genuine."
-            text += f" Signs were found at: {listed(titled(name) for name in sorted(named))}." if named else ""
-        return Answer(text, face.verdict.label, intent="clean")
-
-    def _extent(self, face: PersonReport, question: str) -> Answer:
-        """How much of the face is marked: that does not say how much was changed."""
-        verdict = face.verdict
-        text = f"{self._which()}: {WORDS[verdict.label][0].lower()}, {odds(verdict)}."
-        covered = None if verdict.label == "real" else where.covered_of(face, "face", where.masked_of(face))
-        if covered is not None:
-            text += f" The mask covers {percent(covered)} of the face."
-        if face.findings:
-            text += f" The signs are at: {listed(map(places_of, face.findings))}."
-        return Answer(f"{text} How much was changed was not measured.", verdict.label, face.findings, intent="extent")
-
-    def _witnesses(self, face: PersonReport, question: str) -> Answer:
-        """What each witness gave for this face, and which looked at the file."""
-        gave = [
-            f"{visible(t.witness)}: {'no score' if t.fake is None else f'{percent(t.fake)} fake'}, "
-            f"{counted(t.findings, 'sign')}"
-            for t in face.verdict.testimonies
-        ]
-        text = f"{self._which()}: {'; '.join(gave)}." if gave else "No witness spoke of this face."
-        of_file = [f"{visible(t.witness)} ({counted(t.findings, 'statement')})" for t in self.report.inspections]
-        if of_file:
-            text += f" Of the file as a whole: {listed(of_file)}."
-        stands = f"The verdict: {WORDS[face.verdict.label][0].lower()}, {odds(face.verdict)}."
-        return Answer(" ".join((text, stands, *face.verdict.reasons)), face.verdict.label, intent="witnesses")
-
-    def _else(self, face: PersonReport, question: str) -> Answer:
-        """Whether something else than a forgery left a sign: that was not told apart."""
-        text = f"{self._which()}: {WORDS[face.verdict.label][0].lower()}, {odds(face.verdict)}."
-        if face.verdict.label == "real":
-            text += " No sign was found that would need a cause. Compression and filters can also hide signs."
-        else:
-            text += (
-                " What else may have left a sign, such as a filter, make-up, light or compression, was not told apart "
-                "from a forgery. How often genuine faces are called fake was measured: ask “How often are you wrong?”."
-            )
-        return Answer(f"{text}{_shares(face)}", face.verdict.label, intent="else")
-
-    def _what_if(self, face: PersonReport, question: str) -> Answer:
-        """What another file would give is known when it is analysed."""
-        text = (
-            "I speak of the file that was analysed. What another one would give, or this one changed, its own analysis "
-            "tells; the unedited original is the best to analyse."
-        )
-        return Answer(f"{text} {self._stands(face)}", face.verdict.label, intent="what_if")
+        return Answer(f"{text}{whether.edits(self.report, question)}", verdict.label, intent="picture")
 
     def _again(self, question: str) -> Answer:
         """What was answered last."""
@@ -1105,7 +910,7 @@ class Dialogue:
 
     def _examined(self, question: str) -> Answer:
         """What was looked at, by whom, and what was not."""
-        names = [visible(str(described.get("name", ""))) for described in _witnesses(self.report)]
+        names = [visible(str(one.get("name", ""))) for one in whether.described(self.report)]
         n = len(self.report.people)
         text = f"One {someone(self._film)} was examined" if n == 1 else f"{n} {someone(self._film, n)} were examined"
         text += f" by {listed(names)}." if names else "."
@@ -1120,67 +925,24 @@ class Dialogue:
         which = [i for i in meant or () if 0 <= i < n]
         faces = self._faces(which or None).text.removesuffix(" Who they are is not examined.")
         put = " A face that was put in as it is shows no sign of forgery." if what == patterns.ADDED else ""
-        return f"{_not_examined(what)} {faces}{put}{self._of_file()}"
-
-    def _of_file(self, what: re.Pattern[str] | None = None) -> str:
-        """What the file says of its parts and of changes, or of something else, with a space before; mostly nothing."""
-        claims = [finding.claim for finding in self.report.findings if (what or _OF_PARTS).search(finding.claim)]
-        return f" Of the file itself: {' '.join(claims[:_CLAIMS])}" if claims else ""
-
-    def _edits(self, question: str) -> str:
-        """What the file says of programs that edit or generate, with a space before, where edits are asked about."""
-        return self._of_file(_OF_EDITS) if questions.of_edits(question) else ""
-
-    def _because(self, face: PersonReport, names: Sequence[str]) -> Answer:
-        """Why a region was answered about as it was: who pointed at it, how strongly, and what decided the face."""
-        answer = where.about_regions(face, names, "")
-        sentences = [where.who_points(face, name) for name in names]
-        reasons = " ".join(face.verdict.reasons)
-        lead = f"The face as a whole: {WORDS[face.verdict.label][0].lower()}, {odds(face.verdict)}."
-        return replace(answer, text=" ".join(part for part in (*sentences, lead, reasons) if part))
-
-    def _kind(self, face: PersonReport, question: str) -> Answer:
-        if face.verdict.label != "fake":
-            return Answer(
-                f"{self._which()} is not judged fake ({WORDS[face.verdict.label][0].lower()}), so no way of forging is "
-                f"claimed.{_shares(face)}", face.verdict.label, intent="kind",
-            )  # fmt: skip
-        if face.kind is None:
-            return Answer("No witness could tell the way of forging.", "fake", intent="kind")
-        ranked = sorted(((p, name) for name, p in face.kind.items() if name != "pristine"), reverse=True)
-        kinds = ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for p, name in ranked)
-        return Answer(f"Most like: {KIND_WORDS[ranked[0][1]]}. The witnesses' shares: {kinds}.", "fake", intent="kind")
-
-    def _made(self, face: PersonReport, question: str) -> Answer:
-        """Whether it was generated: the verdict, the kinds, and what the witnesses know of generators."""
-        label = face.verdict.label
-        first = f"{self._which()}: {WORDS[label][0].lower()}, {odds(face.verdict)}."
-        first += "" if self._said_by_the_file else self._of_file(_OF_MAKING)
-        return Answer(f"{first}{_shares(face)} {self._known()}".strip(), label, face.findings, intent="made")
-
-    def _tool(self, face: PersonReport, question: str) -> Answer:
-        answer = "Which program made or changed a picture is not told by looking at faces."
-        signed = [finding.claim for finding in self.report.findings]
-        if signed:
-            answer += f" Of the file itself: {' '.join(signed)}"
-        return Answer(f"{answer}{_shares(face)} {self._known()}".strip(), None, intent="tool")
+        return f"{_not_examined(what)} {faces}{put}{whether.of_file(self.report)}"
 
     def _file(self, question: str) -> Answer:
         """What the file is, and what it says of itself, as the witnesses that look at files found it."""
-        claims = [finding.claim for finding in self.report.findings]
+        claims, n = [finding.claim for finding in self.report.findings], whether.CLAIMS
         if claims:
-            first = " ".join(claims[:_CLAIMS])
+            first = " ".join(claims[:n])
         elif self.report.inspections:
             first = "Nothing was found that the file says of itself."
         else:
             first = "What the file says of itself was not examined."
-        more = f" {len(claims) - _CLAIMS} more such statements are in the report." if len(claims) > _CLAIMS else ""
+        more = f" {len(claims) - n} more such statements are in the report." if len(claims) > n else ""
         if claims and questions.of_camera(question) and not any(_OF_CAMERA.search(claim) for claim in claims):
             first = f"Nothing of a camera or a program was found in it (EXIF). {first}"
         facts = f"{self._facts()} " if questions.of_facts(question) else ""
-        whether = "Whether this is the original nobody can tell from it. " if questions.of_original(question) else ""
-        text = f"{facts}{whether}{first}{more} {_OF_ITSELF}"
-        return Answer(text, None, tuple(self.report.findings[:_CLAIMS]), intent="file")
+        original = "Whether this is the original nobody can tell from it. " if questions.of_original(question) else ""
+        text = f"{facts}{original}{first}{more} {_OF_ITSELF}"
+        return Answer(text, None, tuple(self.report.findings[:n]), intent="file")
 
     def _facts(self) -> str:
         """The file's name, size and hash, as far as the report has them."""
@@ -1203,16 +965,12 @@ class Dialogue:
             or f"Whether it is a photograph was not examined, but for {drawn.TOLD}"
         )
 
-    def _when(self, face: PersonReport, question: str) -> Answer:
-        self._moment = moments.spoken_of(face, question) or self._moment
-        return moments.when(self.report, face, question)
+    def _when(self, whom: whether.Whom, question: str) -> Answer:
+        self._moment = moments.spoken_of(whom.person, question) or self._moment
+        return moments.when(self.report, whom.person, question)
 
     def _length(self, question: str) -> Answer:
         return moments.length(self.report)
-
-    def _known(self) -> str:
-        """What the witnesses know and do not know."""
-        return " ".join(sentence for described in _witnesses(self.report) for sentence in known(described, KINDS_KNOWN))
 
     def _faces(self, which: Sequence[int] | None = None) -> Answer:
         n = len(self.report.people)
@@ -1257,7 +1015,7 @@ class Dialogue:
         """How many are fake, undecided and without a sign, and which."""
         n = len(self.report.people)
         if n == 1:
-            return replace(self._verdict(self.report.people[0], ""), intent="which")
+            return replace(whether.verdict(whether.Whom(self.report, 0), ""), intent="which")
         numbers: dict[Label, list[str]] = {"fake": [], "inconclusive": [], "real": []}
         for number, person in enumerate(self.report.people, start=1):
             numbers[person.verdict.label].append(str(number))
@@ -1277,12 +1035,12 @@ class Dialogue:
     def _about_the_report(self, intent: str, question: str) -> Answer:
         """Questions about what the report means, what to do with it and what it does not know."""
         verdict = self.report.verdict
-        stands = self._said_by_the_file or advice.STANDS[None if verdict is None else verdict.label]
+        stands = whether.said_by_the_file(self.report) or advice.STANDS[None if verdict is None else verdict.label]
         steps = advice.steps(any(person.findings for person in self.report.people))
         person = self._person if self.report.people else None
         here = ""
         if person is not None:
-            here = f"{self._which()}: {WORDS[person.verdict.label][0].lower()}, {odds(person.verdict)}."
+            here = f"{self._whom.name}: {WORDS[person.verdict.label][0].lower()}, {odds(person.verdict)}."
         match intent:
             case "means":
                 parts = [self._meaning(question, here)]
@@ -1297,7 +1055,7 @@ class Dialogue:
             case "mind":
                 parts = [here or stands, advice.MIND]
             case "groups":
-                parts = [*(s for described in _witnesses(self.report) for s in known(described, ("groups",)))]
+                parts = [*(s for one in whether.described(self.report) for s in known(one, ("groups",)))]
                 parts = parts or ["Errors by groups of people were not measured, or do not stand in this report."]
             case "word":
                 label = None if verdict is None else verdict.label
@@ -1322,89 +1080,10 @@ class Dialogue:
         text = normal(question)
         limits = limits_of(self._person.verdict) if self.report.people else None
         if limits is not None and re.search(r"\bthresholds?\b|^(?:but |and |so )?why \d", text):
-            meaning += f" {self._which()} is judged by {limits[0]} and {limits[1]}."
+            meaning += f" {self._whom.name} is judged by {limits[0]} and {limits[1]}."
         elif re.search(r"\b(?:that|this|it|%|per ?cent)\W* (?:\w+ )?means?\b|^is\b", text):
             meaning = f"{meaning} {here}".strip()
         return meaning
-
-    def _wrong(self, face: PersonReport, question: str) -> Answer:
-        rates = [
-            sentence
-            for described in _witnesses(self.report)
-            for sentence in (
-                *error_rates(visible(str(described.get("name", ""))), described),
-                *known(described, ("no_sign",)),
-            )
-        ]
-        text = (
-            " ".join(rates) or "The error rates of these witnesses were not measured, or do not stand in this report."
-        )
-        stands = ""
-        if questions.of_verdict(question) or re.match(r"(?:could|can|might|may|are) you\b", normal(question)):
-            stands = f"{self._which()}: {WORDS[face.verdict.label][0].lower()}. Such a verdict can be wrong."
-        proof = "" if face.verdict.label == "fake" else of_medium(NO_PROOF, self._film)
-        parts = (stands, text, self._known(), proof)
-        return Answer(" ".join(part for part in parts if part), face.verdict.label, intent="wrong")
-
-    def _quality(self, face: PersonReport, question: str) -> Answer:
-        quality = face.face.quality
-        if quality.score is None:
-            return Answer("The finder did not measure how good the face is as evidence.", None, intent="quality")
-        why = f" Lowered because: {'; '.join(quality.reasons)}." if quality.reasons else ""
-        size = "" if quality.size is None else f" It is {quality.size:.0f} pixels large."
-        text = f"As evidence the face is worth {percent(quality.score)} of a good one.{size}{why.replace('..', '.')}"
-        return Answer(text, None, intent="quality")
-
-    def _suppose_fake(self, face: PersonReport, question: str) -> Answer:
-        signs = () if _is_unmeasured(face) else where.suspected(face)
-        if _is_unmeasured(face):
-            answer = "Nothing was measured that could speak for it."
-        elif not signs:
-            answer = "Nothing was found that would speak for it: no witness names a place."
-        else:
-            answer = "What would speak for it: " + " ".join(in_words(f) for f in signs)
-        return Answer(f"{answer} {self._stands(face)}", face.verdict.label, signs, intent="suppose_fake")
-
-    def _suppose_real(self, face: PersonReport, question: str) -> Answer:
-        named = regions_of(where.suspected(face))
-        quiet = [r for r in regions.MARE if r not in named and r not in face.face.unseen and not covers(named, r)]
-        if _is_unmeasured(face):
-            answer = "Nothing was measured that could speak for it."
-        elif quiet:
-            answer = f"What would speak for it: no sign at the {listed(regions.title(r) for r in quiet)}."
-        else:
-            answer = "Nothing speaks for it: signs were found everywhere."
-        if named:
-            answer += f" Against it: signs at the {listed(titled(r) for r in sorted(named))}."
-        return Answer(f"{answer} {self._stands(face)}", face.verdict.label, intent="suppose_real")
-
-    def _both(self, face: PersonReport, side: str | None, intent: str | None = None) -> Answer:
-        """Both sides, also where one was to be proved (`side`): what was weighed for each, and which stands."""
-        parts = []
-        if side is not None:
-            word = {"real": "genuine", "fake": "forged"}[side]
-            parts.append(f"The question takes for granted that this is {word}; both sides were weighed instead.")
-        weighed = [testimony for testimony in face.verdict.testimonies if cases(testimony)]
-        for testimony in weighed:
-            parts += [
-                f"For “{name}”, by {visible(testimony.witness)} ({fits(name, reply)}): {visible(argument(reply))}"
-                for name, reply in cases(testimony)
-            ]
-            parts.append(why_it_won(testimony))
-        signs = () if _is_unmeasured(face) else where.suspected(face)
-        if not weighed:
-            named = regions_of(signs)
-            unseen = face.face.unseen
-            quiet = [name for name in regions.MARE if not (name in named or name in unseen or covers(named, name))]
-            parts.append("For “fake”: " + (" ".join(in_words(f) for f in signs) or "nothing that was measured."))
-            calm = f"no sign at the {listed(regions.title(name) for name in quiet)}" if quiet else "nothing"
-            parts.append(f"For “real”: {calm if not _is_unmeasured(face) else 'nothing that was measured'}.")
-        text = f"{' '.join(parts)} {self._stands(face)}"
-        return Answer(text, face.verdict.label, signs, intent=intent or f"suppose_{side}")
-
-    def _stands(self, face: PersonReport) -> str:
-        chances = odds(face.verdict)
-        return f"A supposition changes nothing of the verdict: {WORDS[face.verdict.label][0].lower()}, {chances}."
 
 
 _OF_THE_REPORT = ("means", "left", "files", "next", "word", "others", "mind", "groups", "publish")
@@ -1412,19 +1091,11 @@ _LEGAL = re.compile(
     r"\b(?:court|(?:il)?legal\w*|lawyers?|jury|judge|admissib\w+|crimes?|criminal|defam\w+|libel\w*|slander\w*|"
     r"lawsuit|prosecut\w+|police|consent|sued?|evidence)\b"
 )
-_LIKELY = re.compile(r"\b(?:likely|probable|probability|chances?|odds|likelihood|per ?cent)\b")
-_GUESS = re.compile(r"\b(?:guess|gut feeling|hunch|bet|choose|pick|forced)\b")
-_OF_PARTS = re.compile(
-    r"\b(?:put into|composite|changed since|cut or turned|edited|saved as JPEG at least twice|screenshot)\b"
-)
-_OF_MAKING = re.compile(r"\b(?:[Gg]enerat\w+|AI|[Aa]lgorithm\w*|[Ss]ynthe\w+|compos\w+)\b")
-_OF_EDITS = re.compile(rf"{_OF_PARTS.pattern}|\bedits\b|\bgenerat\w+")
 _OF_CAMERA = re.compile(r"\b(?:EXIF|cameras?|taken|software|program|metadata)\b")
 _OF_ALL = ("verdict", "picture", "which", "made", "sure", "why", "kind", "no_face")  # what the file may decide
 _OF_SOMEBODY = ("who it is", patterns.SAME)
 _OF_A_PLACE = ("", "verdict", "why", "where", "sure", "quality", "made")
 _OF_CONTENT = ("", "verdict", "which", "faces", "where", "when", "made", "kind", "signs")
-_AS_SEEN = {"": "", "Yes. ": "As far as can be seen, yes. ", "No. ": "Not as far as can be seen. "}
 
 
 _NOTHING = " The report says nothing about that."
@@ -1437,39 +1108,7 @@ def _not_examined(what: str) -> str:
     return f"{_capital(what)} {were} not examined: only faces are.{_NOTHING}"
 
 
-def _witnesses(report: Report) -> tuple[Mapping[str, Any], ...]:
-    """How the witnesses of a report describe themselves in its `made_by`."""
-    witnesses = report.made_by.get("witnesses")
-    return tuple(w for w in witnesses if isinstance(w, Mapping)) if isinstance(witnesses, list | tuple) else ()
-
-
-def _is_unmeasured(face: PersonReport) -> bool:
-    """Whether there is no probability, or none that holds: then no sign is told, and no strength."""
-    return face.verdict.fake is None or face.verdict.is_unjudged
-
-
-def _shares(face: PersonReport) -> str:
-    """The witnesses' shares of the kinds, with a space before; empty where nobody gave them, or they do not hold."""
-    if face.kind is None or face.verdict.is_unjudged:
-        return ""
-    shares = ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for name, p in face.kind.items())
-    return f" The witnesses' shares for how it was made, which decide nothing: {shares}."
-
-
 # ------------------------------------------------------------------------------------------------------- about regions
-
-
-def _why_what(question: str) -> Label | None:
-    """Which verdict a "why" takes for granted: "Why is it inconclusive?", "Why not fake?"; None where it names none."""
-    named = questions.labels_named(question)
-    if named == ("inconclusive",) or (len(named) == 2 and named[0] != "fake" and named[1] == "inconclusive"):
-        return "inconclusive"
-    if len(named) != 1:
-        return None
-    denied = re.search(r"\b(?:not|no)\b|n't\b", normal(question))
-    if denied:
-        return "fake" if named[0] == "real" else "real"
-    return named[0]
 
 
 def _with_its_place(answer: Answer) -> str:
@@ -1480,10 +1119,6 @@ def _with_its_place(answer: Answer) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------------- wording
-
-
-def _sentences(face: PersonReport) -> str:
-    return " ".join(sentence.text for sentence in face.explanation) or "The report gives no explanation."
 
 
 def as_reply(answer: Answer) -> Reply:
