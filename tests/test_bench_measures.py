@@ -274,6 +274,21 @@ def two(n: int = 240, better: float = 0.35, **extra) -> tuple[pa.Table, pa.Table
     return table(first), table(second)
 
 
+def test_the_gain_of_an_auc_is_of_the_same_rows_and_draws():
+    rng = np.random.default_rng(0)
+    fake = np.arange(200) % 2 == 1
+    noise = rng.uniform(-0.4, 0.4, 200)
+    worse, better = 0.5 + 0.1 * (2 * fake - 1) + noise, 0.5 + 0.1 * (2 * fake - 1) + noise / 2
+    mine, theirs = Ranking.of(fake, better), Ranking.of(fake, worse)
+    gain = measures.auc_gain(mine, theirs, np.arange(200))
+    assert gain.value == measures.auc(measures.Weighted(mine)) - measures.auc(measures.Weighted(theirs))
+    assert 0 < gain.low < gain.value < gain.high and gain.n == 200
+    same = measures.auc_gain(mine, mine, np.arange(200))
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    alone = Ranking.of(fake[fake], better[fake])
+    assert measures.auc_gain(alone, alone, np.arange(100)).why == "only one class"
+
+
 def test_a_better_system_is_better_at_both_levels_and_with_an_interval_that_says_so():
     frame, video = compare.compare(*two())
     assert (frame.level, video.level) == ("frame", "video")

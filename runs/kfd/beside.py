@@ -139,15 +139,9 @@ def less(rows: Sequence[Row], first: Sequence[Row], at: float, first_at: float) 
 def _auc_more(both: Sequence[tuple[Row, Row]]) -> list[float | None]:
     """The difference of two detectors' AUC on the same faces, over the same draws of groups."""
     fake = [bool(row["by"]) for row, _ in both]
-    rankings = [measures.Ranking.of(fake, [pair[k]["score"] for pair in both]) for k in (0, 1)]
-
-    def more(weight: Any = None) -> float | None:
-        mine, theirs = (measures.auc(measures.Weighted(ranking, weight)) for ranking in rankings)
-        return None if mine is None or theirs is None else mine - theirs
-
-    draws = measures.drawn([row["group"] for row, _ in both], measures.draws_for(len(both)))
-    ends = measures.interval([more(weight) for weight in draws])
-    return [more(), *(ends or (None, None))]
+    mine, theirs = (measures.Ranking.of(fake, [pair[k]["score"] for pair in both]) for k in (0, 1))
+    gain = measures.auc_gain(mine, theirs, [row["group"] for row, _ in both])
+    return [gain.value, gain.low, gain.high]
 
 
 def thresholds(every: Mapping[str, Sequence[Row]]) -> dict[str, list[float]]:

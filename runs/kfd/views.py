@@ -147,14 +147,9 @@ def auc(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[float | No
 def more(rows: Sequence[dict[str, Any]], names: Sequence[str], than: Sequence[str]) -> list[float | None]:
     """By how much the AUC of some looks is above that of others, on the same faces and over the same draws."""
     fake = [bool(row["by"]) for row in rows]
-    rankings = [measures.Ranking.of(fake, [sigmoid(score(row, each)) for row in rows]) for each in (names, than)]
-
-    def less(weight: Any = None) -> float | None:
-        mine, theirs = (measures.auc(measures.Weighted(ranking, weight)) for ranking in rankings)
-        return None if mine is None or theirs is None else mine - theirs
-
-    draws = measures.drawn([row["group"] for row in rows], measures.draws_for(len(rows)))
-    return [less(), *(measures.interval([less(weight) for weight in draws]) or (None, None))]
+    mine, theirs = (measures.Ranking.of(fake, [sigmoid(score(row, each)) for row in rows]) for each in (names, than))
+    gain = measures.auc_gain(mine, theirs, [row["group"] for row in rows])
+    return [gain.value, gain.low, gain.high]
 
 
 def sigmoid(logit: float) -> float:

@@ -341,6 +341,26 @@ def interval(values: Sequence[float | None]) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
+def auc_gain(mine: Ranking, theirs: Ranking, group: Any) -> Value:
+    """By how much one AUC is above another on the same rows, with the interval over the same draws of groups.
+
+    Args:
+        mine: The rows by one score.
+        theirs: The same rows by another.
+        group: (n,), of each row.
+    """
+
+    def gain(weight: Any = None) -> float | None:
+        ours, others = auc(Weighted(mine, weight)), auc(Weighted(theirs, weight))
+        return None if ours is None or others is None else ours - others
+
+    value, rows = gain(), len(group)
+    if value is None:
+        return Value(None, n=rows, why="only one class")
+    low, high = interval([gain(weight) for weight in drawn(group, draws_for(rows))]) or (None, None)
+    return Value(value, low, high, rows)
+
+
 def ratios(
     parts: Mapping[str, tuple[Any, Any]], group: Any, *, seed: int = 0, why: Mapping[str, str] | None = None
 ) -> dict[str, Value]:
