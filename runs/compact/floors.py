@@ -31,8 +31,8 @@ _TRIED = {
         "face, other generators' pictures (+0.019), autoencoders' pictures, fewer portraits without a pair, a second "
         "network begun anew (0.726 for 0.727, raw), two networks of different kinds after nine minutes of a GPU "
         "(+0.021, ships; inpainting and GPT-Image lose), a vision transformer (0.683), one of the two on for an hour "
-        "with hard genuine pictures (-0.000); other inputs, features and views, 60,000 pictures each "
-        "([networks.md](networks.md)); a general encoder's features, KFD's score beside "
+        "with hard genuine pictures (-0.000); other networks, inputs, features, views and pictures, "
+        "60,000 each ([networks.md](networks.md)); a general encoder's features, KFD's score beside "
         f"it ({_LOG}, 2026-11-27)"
     ),
     "decided": (
