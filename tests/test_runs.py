@@ -305,7 +305,7 @@ def test_what_is_told_of_missed_forgeries_is_what_was_measured():
     told = card.no_sign(results)
     dfdc, strange = results["seen"]["plain"]["fakes"]["dfdc"], results["unseen"]["plain"]["fakes"]["gpt_image"]
     assert f"{100 * dfdc['real']:.0f} % of {dfdc['rows']} swaps like DFDC's" in told
-    assert f"not trained on {100 * strange['real']:.0f} % of {strange['rows']} faces by GPT-Image" in told
+    assert f"not trained on in {100 * strange['real']:.0f} % of {strange['rows']} faces by GPT-Image" in told
     kinds = [source for sources in (*card._KINDS.values(), *card._UNSEEN.values()) for source in sources]
     assert sorted(kinds) == sorted({*results["seen"]["plain"]["fakes"], *results["unseen"]["plain"]["fakes"]})
     assert plugins.get("witnesses", "compact").load().card["no_sign"] == told
