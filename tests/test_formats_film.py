@@ -102,6 +102,10 @@ def test_a_question_may_be_about_time(analysis):
     assert "It looks forged at 0:01.3 to 0:02.2, 50 % of the moments that were judged" in when.text
     assert "highest probability is 95 %" in when.text and ", its lowest " in when.text
     assert talk.ask("What percentage of the film is fake?").text == when.text
+    assert talk.ask("What does the timeline show?").text == when.text
+    assert talk.ask("What do you see in the timeline?").text == when.text
+    for question in ("What is the timeline?", "What does the timeline mean?", "How do I read the timeline?"):
+        assert talk.ask(question).text.startswith("The timeline shows the probability of forgery at each moment")
     frame = talk.ask("Is frame 50 fake?")
     assert frame.label == "fake" and frame.text.startswith("Frame 50")
     assert talk.ask("Is the first frame fake?").label == "real"

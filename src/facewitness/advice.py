@@ -59,6 +59,12 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
         "can change it, and most sites remove it.",
     ),
     (
+        r"\btime ?lines?\b",
+        "The timeline shows the probability of forgery at each moment of a film that was judged, with the thresholds "
+        "dashed, and below it how much of the face could be seen there. Stretches that look forged are shaded. A "
+        "single high moment proves little.",
+    ),
+    (
         r"log[ -]?odds",
         "Log-odds are the logarithm of the odds, p / (1 − p): a probability of 50 % is 0, one of 73 % is 1 and one of "
         "27 % is −1.",

@@ -49,7 +49,9 @@ def length(report: Report) -> Answer:
     return Answer(" ".join(parts), intent="length")
 
 
-_SEEN = re.compile(r"\b(?:appears?|seen|visible|shown|on screen|enters?|leaves?|comes? in|in (?:the|this) \w+)\b\W*$")
+_SEEN = re.compile(
+    r"\b(?:appears?|seen|visible|shown|on screen|enters?|leaves?|comes? in|in (?:the|this) (?!time ?line)\w+)\b\W*$"
+)
 _GAP = 3.0  # times the usual distance between two moments: a longer one is a time when somebody is not seen
 
 

@@ -161,7 +161,10 @@ INTENTS: dict[str, str] = {
         r"^(?:but |and |so )?why (?:\d+(?:\.\d+)? ?(?:%|per ?cent)|(?:the |this |that )?threshold)\W*$",
         # "What is a deepfake?", "What is C2PA?"
         r"^(?:and )?what(?:'s| is| are) (?:an? |the )?(?:deep ?fakes?|face[ -]?swaps?|c2pa|content credentials?|"
-        r"provenance|exif|dfdc|faceforensics\W*|deepfacelive|style ?gan ?\d?|neuraltextures|log[ -]?odds)\W*$",
+        r"provenance|exif|dfdc|faceforensics\W*|deepfacelive|style ?gan ?\d?|neuraltextures|log[ -]?odds|"
+        r"time ?lines?)\W*$",
+        # "How do I read the timeline?"
+        r"\b(?:explain|how (?:do|can|should) (?:i|we|you) (?:read|understand)|how is)\b.*\btime ?line\b",
         r"\bmeaning of\b",  # "The meaning of calibrated?"
         r"\bdefin(e|ition)\b",  # "A definition of fake?"
         # "What is a witness?"
@@ -329,6 +332,8 @@ INTENTS: dict[str, str] = {
         rf"this)) {_FILM}.*\b{LABEL}\b",
         rf"\b{LABEL}\b.*\bfrom the (?:start|beginning)\b",  # "Is it fake from the beginning?"
         r"\bflicker\w*",
+        # "What does the timeline show?"
+        r"^(?:the )?time ?line\W*$|\b(?:show|describe|see|what|how|anything|something)\b.*\btime ?line\b",
         r"\bover time\b",
         r"\bfrom frame to frame\b",  # "Does it change from frame to frame?"
         r"\bwhen\b",
