@@ -659,7 +659,10 @@ def test_a_folder_s_other_files_are_counted_by_kind(tmp_path, capsys):
     painted(40).save(tmp_path / "a.png")
     for name in ("a.cr2", "b.PDF", "c.txt", "d.md", "e", "f.[red]", ".hidden"):
         (tmp_path / name).write_text("x")
-    others = "skipped 6 other files: 1 .[red] file, 1 PDF, 1 file without an ending, 1 raw photo, 2 text"
+    others = (
+        "skipped 6 other files: 1 .[red] file, 1 PDF, 1 file without an ending, 1 raw photo, 2 text; "
+        "a PDF's pictures are analysed when it is named, such as b.PDF"
+    )
     for words, stream in (((), 0), (("--json",), 1), (("--quiet",), 1)):
         assert analyze(tmp_path, *words) == 0
         assert others in capsys.readouterr()[stream]
@@ -989,6 +992,21 @@ def test_version_names_versions_and_weight_hashes(capsys):
     assert lines[0] == f"facewitness {facewitness.__version__}"
     assert any(line.startswith("numpy ") for line in lines)
     assert any("face_landmark.tflite sha256 1055cb9d" in line for line in lines)
+
+
+def test_files_with_the_same_bytes_are_told_at_the_end_and_on_the_page(tmp_path, capsys):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    painted(40).save(photos / "a.png")
+    painted(41).save(photos / "b.png")
+    (photos / "c.png").write_bytes((photos / "a.png").read_bytes())
+    assert analyze(photos, "--out", tmp_path / "out") == 0
+    twins = f"the same file: {photos / 'a.png'} and {photos / 'c.png'}"
+    assert twins in capsys.readouterr().out
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert page.count("the same file as") == 1 and f"the same file as {photos / 'a.png'}" in page
+    pages = [(f"{photos / 'a.png'}#{number}", "0" * 64) for number in (1, 2)]
+    assert summary.twins(pages) == [], "pages of one file are no twins"
 
 
 def test_a_document_that_is_named_beside_its_folder_is_not_called_skipped(tmp_path, capsys):

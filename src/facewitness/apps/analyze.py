@@ -514,7 +514,8 @@ def _tell(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from facewitness.phrases import visible
+    from facewitness.apps.summary import twins
+    from facewitness.phrases import listed, visible
 
     screen, errors = Console(soft_wrap=True, highlight=False), Console(stderr=True, soft_wrap=True, highlight=False)
     columns = (TextColumn("analysing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -540,6 +541,9 @@ def _tell(
                 errors.print(brief(sentence), markup=False, emoji=False)
             bar.advance(task)
     where = errors if arguments.json or arguments.quiet else screen
+    if not arguments.quiet:
+        for group in twins(tally.digests):
+            where.print(f"the same file: {listed(map(shown, group))}", markup=False, emoji=False)
     others = _others(left_out)
     if not arguments.quiet and (count > 1 or skipped):
         total = "; ".join(filter(None, (tally.words(), f"{skipped} done before" if skipped else "", others)))
@@ -561,11 +565,13 @@ class _Tally:
     films: int = 0
     labels: collections.Counter[str] = field(default_factory=collections.Counter)
     causes: collections.Counter[str] = field(default_factory=collections.Counter)  # why no verdict was given
+    digests: list[tuple[str, str | None]] = field(default_factory=list)  # sources and the SHA-256 of their files
 
     def add(self, report: Report) -> None:
         from facewitness.phrases import is_film
 
         self.films += is_film(report)
+        self.digests.append((report.source, report.sha256))
         self.failures += report.status == "failed" or any(problem.step == "render" for problem in report.problems)
         label = report.status if report.verdict is None else report.verdict.label
         self.labels[label] += 1
@@ -596,12 +602,14 @@ class _Tally:
 
 
 def _others(left_out: set[Path]) -> str:
-    """What of the folders was left out, by kind: "skipped 4 other files: 1 HEIC, 1 PDF, 2 text"; or nothing."""
+    """What of the folders was left out, by kind: "skipped 3 other files: 1 PDF, 2 text"; and how a PDF is read."""
     if not left_out:
         return ""
     counts = collections.Counter(kinds.by_name(path) for path in left_out)
     counted = ", ".join(f"{number} {shown(kind)}" for kind, number in sorted(counts.items()))
-    return f"skipped {len(left_out)} other file{'s' if len(left_out) > 1 else ''}: {counted}"
+    named = next((path.name for path in sorted(left_out) if kinds.by_name(path) == "PDF"), None)
+    how = "" if named is None else f"; a PDF's pictures are analysed when it is named, such as {shown(named)}"
+    return f"skipped {len(left_out)} other file{'s' if len(left_out) > 1 else ''}: {counted}{how}"
 
 
 _WORDS = {

@@ -20,6 +20,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from PIL import Image
 
+from facewitness import media
 from facewitness.errors import InputError
 from facewitness.files import each_once, open_bounded, write_whole
 from facewitness.markup import document
@@ -85,6 +86,21 @@ def row_of(report: Report, reports: Iterable[str] = (), thumb: str | None = None
         reports=tuple(reports),
         thumb=thumb,
     )
+
+
+def twins(files: Iterable[tuple[str, str | None]]) -> list[list[str]]:
+    """The sources that are the same file, byte by byte, in groups of at least two; pages of one file are no twins.
+
+    Args:
+        files: Sources and their SHA-256.
+    """
+    alike: dict[tuple[str, str], dict[str, None]] = {}
+    for source, digest in files:
+        if digest is not None:
+            file = str(media.file_of(source))
+            part = "" if file == str(Path(source)) else source.rpartition("#")[2]
+            alike.setdefault((digest, part), {})[source] = None
+    return [[*group] for group in alike.values() if len(group) > 1]
 
 
 def thumbnail(clip: Clip) -> bytes:
@@ -234,11 +250,12 @@ def write_pages(
     counted = tally or {label: sum(row.label == label for row in rows) for label in _LABELS}
     top = _top(len(rows) if total is None else total, len(rows), counted)
     written = []
+    first = {source: group[0] for group in twins((row.source, row.sha256) for row in rows) for source in group[1:]}
     for order, (_, key) in _ORDERS.items():
         ordered = rows if key is None else sorted(rows, key=key)
         pages = [ordered[at : at + PER_PAGE] for at in range(0, len(ordered), PER_PAGE)] or [[]]
         for number, part in enumerate(pages, start=1):
-            page = _page(part, top, order, number, len(pages))
+            page = _page(part, top, order, number, len(pages), first)
             written.append(write_whole(folder / _name(order, number), document(page).encode("utf-8", "replace")))
     return written
 
@@ -247,14 +264,14 @@ def _name(order: str, number: int) -> str:
     return "-".join(["index", *([order] if order else []), *([str(number)] if number > 1 else [])]) + ".html"
 
 
-def _page(part: list[Row], top: list[str], order: str, number: int, count: int) -> Element:
+def _page(part: list[Row], top: list[str], order: str, number: int, count: int, first: Mapping[str, str]) -> Element:
     from importlib.resources import files
 
     style = (files(__package__) / "summary.css").read_text(encoding="utf-8")
     heads = [_e("th", _e("span", "Picture", class_="unseen"), scope="col")]
     heads += [_head(name, order) for name in ("file", "verdict", "probability", "faces")]
     heads += [_e("th", "Places", scope="col"), _e("th", "Reports", scope="col")]
-    table = _e("table", _e("thead", _e("tr", *heads)), _e("tbody", *map(_row, part)))
+    table = _e("table", _e("thead", _e("tr", *heads)), _e("tbody", *(_row(row, first.get(row.source)) for row in part)))
     pages = [
         _e("a", str(n), href=_name(order, n), aria_current="page" if n == number else None) for n in range(1, count + 1)
     ]
@@ -309,7 +326,8 @@ def _head(name: str, order: str) -> Element:
     return _e("th", link, scope="col", aria_sort=("ascending" if name == "file" else "descending") if here else None)
 
 
-def _row(row: Row) -> Element:
+def _row(row: Row, first: str | None = None) -> Element:
+    """A row of the table; `first` is the source above it that is the same file."""
     picture = (
         _e("img", src=quote(row.thumb), alt="", loading="lazy", width=72, height=72) if row.thumb is not None else None
     )
@@ -324,7 +342,13 @@ def _row(row: Row) -> Element:
     return _e(
         "tr",
         _e("td", picture),
-        _e("th", _e("bdi", name or "picture"), _e("span", place, class_="quiet") if place else None, scope="row"),
+        _e(
+            "th",
+            _e("bdi", name or "picture"),
+            _e("span", place, class_="quiet") if place else None,
+            _e("span", f"the same file as {visible(first)}", class_="quiet") if first is not None else None,
+            scope="row",
+        ),
         _e("td", WORDS[row.label][0], class_=row.label),
         _e("td", odds),
         _e("td", faces if row.status == "ok" else ""),
