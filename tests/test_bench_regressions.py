@@ -218,3 +218,8 @@ def test_the_kept_misjudgements_are_read_and_told_of_once_each() -> None:
     assert any(name in (folder / "README.md").read_text(encoding="utf-8") for name in shipped), (
         "other weights ship: bench regressions runs/misjudged/kept, and say in the README of which weights it is"
     )
+
+
+@pytest.mark.parametrize(("fake", "printed"), [(1.0, "fake (> 99 %)"), (0.5, "fake (50 %)"), (0.0, "fake (< 1 %)")])
+def test_no_probability_is_printed_as_certain(fake: float, printed: str, entry: regressions.Misjudged) -> None:
+    assert printed in regressions.page([regressions.Outcome(entry, "fake", fake)])

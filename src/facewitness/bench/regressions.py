@@ -24,6 +24,7 @@ from typing import Any
 from facewitness import media
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import each_once, read_bounded, write_whole
+from facewitness.phrases import percent
 from facewitness.pipeline import Analyzer
 from facewitness.types import Report, Testimony
 from facewitness.version import __version__
@@ -349,5 +350,5 @@ def _verdict(label: str | None, fake: float | None, by_file: bool = False) -> st
     if by_file:
         return "fake, by what the file says"
     return {"real": "no sign", "fake": "fake", "inconclusive": "undecided"}[label] + (
-        "" if fake is None else f" ({fake:.0%})".replace("%", " %")
+        "" if fake is None else f" ({percent(fake)})"
     )
