@@ -246,6 +246,22 @@ def test_one_frame_is_a_film_that_says_so():
     assert [frame.index for frame in read.frames()] == [0] and read.notes == ("The film has one frame only.",)
 
 
+@pytest.mark.parametrize("kind", ["mp4", "webm", "avi"])
+def test_a_film_of_one_still_picture_says_so(kind):
+    noise = np.random.default_rng(3)
+    picture = np.clip(noise.normal(120, 40, (12, 16, 3)), 0, 255).repeat(8, 0).repeat(8, 1)
+    still = [np.clip(picture + noise.normal(0, 2, picture.shape), 0, 255).astype(np.uint8) for _ in range(50)]
+    read = film.read(films.film(still, kind, options={} if kind == "mp4" else {"b": "4M"}), Sampling(frames=5))
+    list(read.watch(0.15))
+    (note,) = (note for note in read.remarks if "still picture" in note)
+    assert "(0:00.2 to 0:01.8)" in note and "nothing of time" in note
+    for at in range(40, 50):  # a mouth that moves at the end, a few pixels large
+        still[at][40:56, 50:74] = 30 + 10 * (at % 2)
+    moving = film.read(films.film(still, kind), Sampling(frames=5))
+    list(moving.watch(0.15))
+    assert not any("still picture" in note for note in moving.remarks)
+
+
 @pytest.mark.parametrize(("fps", "count"), [(1, 40), (1000, 400)])
 def test_slow_and_quick_films(fps, count):
     read = film.read(films.film(count, fps=fps))

@@ -150,13 +150,20 @@ def test_a_broken_colour_profile_does_not_refuse_the_picture():
     assert "CMYK" in media.read(encoded(Image.new("CMYK", (8, 8)), "JPEG", icc_profile=profile)).notes[0]
 
 
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-def test_of_an_animation_the_first_picture_is_taken_and_told(kind: str):
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("GIF", "--film looks at it as a film."),
+        ("WEBP", "--film looks at it as a film."),
+        ("PNG", "To have it looked at as a film, save it as WebP and say --film."),
+    ],
+)
+def test_of_an_animation_the_first_picture_is_taken_and_told(kind: str, more: str):
     pictures = [Image.new("RGB", (16, 12), colour) for colour in ("red", "lime", "blue")]
     animation = encoded(pictures[0], kind, save_all=True, append_images=pictures[1:], duration=100)
     picture = media.read(animation)
     assert picture.frame.pixels[6, 8, 0] > 200
-    assert picture.notes == ("Only the first of 3 pictures in the file was analysed.",)
+    assert picture.notes == (f"Only the first of 3 pictures in the file was analysed. {more}",)
 
 
 @pytest.mark.parametrize("claimed", [3, 1000, 2**31 - 1, 2**31, 2**32 - 1])
@@ -165,7 +172,11 @@ def test_a_png_that_claims_more_pictures_than_it_holds_is_said_to_hold_what_it_h
     animation = encoded(pictures[0], "PNG", save_all=True, append_images=pictures[1:], duration=100)
     at = animation.index(b"acTL")
     lying = animation[: at - 4] + chunk(b"acTL", struct.pack(">II", claimed, 0)) + animation[at + 16 :]
-    assert " ".join(media.read(lying).notes) in ("", "Only the first of 2 pictures in the file was analysed.")
+    assert " ".join(media.read(lying).notes) in (
+        "",
+        "Only the first of 2 pictures in the file was analysed. To have it looked at as a film, save it as WebP and "
+        "say --film.",
+    )
     alone = with_chunk(encoded(pictures[0], "PNG"), b"acTL", struct.pack(">II", claimed, 0))
     assert media.read(alone).notes == ()
 

@@ -34,7 +34,7 @@ from facewitness import kinds
 from facewitness.decoder import container_of
 from facewitness.errors import InputError, MissingExtra, TooLarge, UnreadableMedia
 from facewitness.files import open_bounded
-from facewitness.overtime import clock
+from facewitness.overtime import clock, digits, span
 from facewitness.types import Clip, Frame, FrameRef, Pixels
 
 MAX_BYTES = 20_000_000_000
@@ -696,6 +696,17 @@ class _Kept:
     offset: int | None  # None where there was no room
 
 
+_SQUARE = 16  # pixels
+_SAME = 2.5  # levels of 255: codecs move a square's mean by up to 2.1 where nothing moves; lips by more
+
+
+def _squares(pixels: Pixels) -> NDArray[np.float64]:
+    """The mean green of each square of a frame (H // 16, W // 16): what tells whether anything in it moves."""
+    height, width = (side // _SQUARE for side in pixels.shape[:2])
+    green = pixels[: height * _SQUARE, : width * _SQUARE, 1]
+    return green.reshape(height, _SQUARE, width, _SQUARE).mean((1, 3))
+
+
 class _Passes:
     """Passes over a film, and the frames that were judged on the way."""
 
@@ -737,7 +748,21 @@ class _Passes:
 
     def watch(self, seconds: float | None) -> Iterator[Seen]:
         step = None if seconds is None else max(1, round(seconds / self.survey.base))
-        yield from self.run(targets=self.targets, step=step, every=self.every, burst=self.burst)
+        first: NDArray[np.float64] | None = None
+        still, judged = True, list[float]()  # the seconds of the frames that are judged
+        for seen in self.run(targets=self.targets, step=step, every=self.every, burst=self.burst):
+            if still:  # until the first that is another picture: most films cost one comparison
+                squares = _squares(seen.frame.pixels)
+                first = squares if first is None else first
+                still = squares.shape == first.shape and float(np.abs(squares - first).max(initial=0)) < _SAME
+                judged += [seen.frame.seconds or 0.0] if seen.judged else []
+            yield seen
+        if still and len(judged) > 1:
+            when = span(judged[0], judged[-1], digits(judged))
+            self.notes[
+                f"The film shows one still picture all the time that was looked at ({when}): nothing of time, such as "
+                "movement, was to be seen in it."
+            ] = None
         self.whole = True
 
     def refs(self) -> list[FrameRef]:

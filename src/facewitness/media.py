@@ -556,6 +556,8 @@ def _decode(
                 raise UnreadableMedia(f"'{label}': the file holds {holds}.")
             if count > 1 and (page is not None or image.format != "MPO" or _is_one_of_several(content)):
                 notes += _which(page, count, label, "page" if image.format == "TIFF" else "picture")
+                if page is None and image.format in _MOVING:
+                    notes[-1] += _MOVING[image.format]
             if page is not None and page > 1:
                 image.seek(page - 1)
                 _check_size(image, label, max_pixels, max_memory)
@@ -613,6 +615,11 @@ def _count(image: Image.Image, content: bytes, extent: damage.Extent | None) -> 
     return max(1, len(pages)), broken  # Pillow would load each to count them, and raise where the chain breaks
 
 
+_MOVING = {  # what may hold an animation: how all of it is analysed
+    "GIF": " --film looks at it as a film.",
+    "WEBP": " --film looks at it as a film.",
+    "PNG": " To have it looked at as a film, save it as WebP and say --film.",
+}
 _SPARES = 16  # pictures of a photo that are looked at for being as large as it
 
 

@@ -234,6 +234,15 @@ def test_what_a_films_tags_say(witness, says, fake, sentence):
     assert sentence in " ".join(finding.claim for finding in testimony.findings)
 
 
+@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+def test_an_animation_that_is_read_as_a_film_is_called_one(witness, kind):
+    pytest.importorskip("films", reason="needs the extra 'video'")
+    out, frames = io.BytesIO(), [Image.new("RGB", (64, 48), colour) for colour in ("red", "lime")]
+    frames[0].save(out, kind, save_all=True, append_images=frames[1:], duration=100)
+    claims = [finding.claim for finding in told_of_film(witness, out.getvalue()).findings]
+    assert "most films have none." in claims[0]
+
+
 @pytest.mark.parametrize("kind", ["mp4", "mov", "mkv", "webm", "avi"])
 def test_a_film_written_by_ffmpeg_is_told_to_say_nothing(witness, kind):
     testimony = told_of_film(witness, of_film({"title": "a title"}, kind))

@@ -3,7 +3,7 @@
     valid       the signature holds, the picture is the one that was signed, and the signer is on a trust list
     unknown     the same, but nobody here knows the signer: anyone can make such a signature
     invalid     the signature does not hold, or the manifest is about another picture
-    absent      there is none. This proves nothing: most pictures have none, and every upload may take it away
+    absent      there is none. This proves nothing: most files have none, and every upload may take it away
     unchecked   there is one, or an address of one, and it could not be checked here, such as one that is too large
 
 Whether a manifest is about this very picture can be told without a signature, by the hash that it holds (C2PA 2.1,
@@ -77,7 +77,7 @@ def check(content: bytes | BinaryIO, kind: str, manifest: bytes, anchors: str = 
         anchors: certificates (PEM) that are trusted besides the two lists.
         unread: why a manifest that is there was not read, as `container.split` says it; empty where none was left out.
     """
-    film = kind in _FILMS
+    film = kind in _FILMS or not isinstance(content, bytes)  # a GIF or WebP is read as one on request
     if unread:
         return Credentials("unchecked", unread)
     if not manifest:
