@@ -255,6 +255,9 @@ def test_a_film_of_one_still_picture_says_so(kind):
     list(read.watch(0.15))
     (note,) = (note for note in read.remarks if "still picture" in note)
     assert "(0:00.2 to 0:01.8)" in note and "nothing of time" in note
+    dark = film.read(films.film([frame // 20 for frame in still], kind), Sampling(frames=5))
+    list(dark.watch(0.15))
+    assert not any("still picture" in note for note in dark.remarks), "in the dark movement cannot be excluded"
     for at in range(40, 50):  # a mouth that moves at the end, a few pixels large
         still[at][40:56, 50:74] = 30 + 10 * (at % 2)
     moving = film.read(films.film(still, kind), Sampling(frames=5))

@@ -698,6 +698,7 @@ class _Kept:
 
 _SQUARE = 16  # pixels
 _SAME = 2.5  # levels of 255: codecs move a square's mean by up to 2.1 where nothing moves; lips by more
+_CONTRAST = 25.0  # levels between squares: in a darker film movement would not be seen by them
 
 
 def _squares(pixels: Pixels) -> NDArray[np.float64]:
@@ -757,7 +758,7 @@ class _Passes:
                 still = squares.shape == first.shape and float(np.abs(squares - first).max(initial=0)) < _SAME
                 judged += [seen.frame.seconds or 0.0] if seen.judged else []
             yield seen
-        if still and len(judged) > 1:
+        if still and first is not None and np.ptp(first) > _CONTRAST and len(judged) > 1:
             when = span(judged[0], judged[-1], digits(judged))
             self.notes[
                 f"The film shows one still picture all the time that was looked at ({when}): nothing of time, such as "
