@@ -496,6 +496,8 @@ def test_media_tells_films_from_pictures(tmp_path):
     still = media.read(animation("GIF", [100, 100]))
     assert still.count == 1 and "Only the first of 2 pictures" in still.notes[0]
     assert media.read(animation("GIF", [100, 100]), as_film=True).count == 2
+    with pytest.raises(UnreadableMedia, match="got an animated PNG; save it as WebP first"):
+        media.read(animation("PNG", [100, 100]), as_film=True)
     assert list(media.collect([tmp_path])) == [path]
     with pytest.raises(UnknownName, match="Did you mean 'frames'"):
         media.read(path, sampling={"frame": 3})

@@ -132,7 +132,7 @@ def no_film(head: bytes) -> str:
     if head[:3] == b"\xff\xd8\xff":
         return "a photo without a film in it"
     if head[:8] == b"\x89PNG\r\n\x1a\n":
-        return "a still picture"
+        return "an animated PNG; save it as WebP first" if head[37:41] == b"acTL" else "a still picture"
     if head[4:8] == b"ftyp":
         return "a still picture (HEIC or AVIF)"
     for magic, what in (
