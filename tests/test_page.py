@@ -106,7 +106,7 @@ def test_words_from_outside_are_text(client: TestClient, analysed: str) -> None:
 
 def test_an_analysis_shows_people_evidence_cases_and_what_to_do(client: TestClient, analysed: str) -> None:
     page = client.get(analysed).text
-    for key in ("people.heading", "case.for", "case.against", "next.heading", "file.heading", "export.heading"):
+    for key in ("case.for", "case.against", "next.heading", "file.heading", "export.heading"):
         assert words.say(key) in page
     assert 'class="overlay off"' in page  # shown when it is asked for
     assert "/frame.jpg" in page
@@ -138,6 +138,21 @@ def test_what_the_score_rests_on_is_first_and_what_it_does_not_speaks_against() 
     assert not any("sign (" in text for text in against)
     shown = view._witness(person.verdict.testimonies[0]).findings
     assert "nose" in shown[-1] and not any("odds" in text for text in (*for_it, *against, *shown))
+
+
+def test_why_a_face_is_undecided_speaks_for_neither_side() -> None:
+    mesh = landmarks(90, 110, 250)
+    person = examined(painted(640, 480, mesh), mesh, "inconclusive", 0.78)
+    why = "The probability of forgery, 78 %, lies between 27 % and 95 %."
+    undecided = replace(person, verdict=replace(person.verdict, label="inconclusive", reasons=(why,)))
+    assert list(view._undecided(undecided)) == [why]
+    assert why not in view._against(undecided) and why not in [text for _, text in view._for(1, undecided)]
+    assert not list(view._undecided(replace(person, verdict=replace(person.verdict, label="fake"))))
+
+
+def test_the_page_calls_the_faces_of_a_photo_what_reports_call_them(client: TestClient, analysed: str) -> None:
+    page = client.get(analysed).text
+    assert '<h2 id="people">Faces</h2>' in page and 'aria-label="Face 1"' in page and "Person" not in page
 
 
 def test_forms_work_without_script(client: TestClient, analysed: str) -> None:

@@ -45,6 +45,7 @@ class PersonView:
     sentences: tuple[tuple[str, str], ...]  # ids of the places with spaces between, text
     speaks_for: tuple[tuple[str, str], ...]
     speaks_against: tuple[str, ...]
+    undecided: tuple[str, ...]  # why there is no decision; speaks for neither side
     moments: tuple[dict[str, Any], ...]
     thresholds: tuple[float, float] | None  # of the verdict, for the moments' colours
     path: tuple[tuple[float, ...], ...]  # of a film: seconds and box of each moment where the face was seen
@@ -81,6 +82,8 @@ class ReportView:
     height: int
     frame: int | None  # number of the film's frame that is shown
     film: bool
+    someone: str  # what its people are called, one and all
+    everyone: str
     people: tuple[PersonView, ...]
     places: tuple[PlaceView, ...]
     provenance: tuple[str, ...]
@@ -114,6 +117,7 @@ def of(report: Report, masks: Sequence[int | None]) -> ReportView:
         problems=tuple(visible(problem.message) for problem in report.problems),
         width=medium.width if medium else 0, height=medium.height if medium else 0,
         frame=shown.index if film and shown is not None else None, film=film,
+        someone=phrases.someone(film).capitalize(), everyone=phrases.someone(film, 2).capitalize(),
         people=tuple(people), places=tuple(places),
         provenance=tuple(
             visible(finding.claim) for inspection in report.inspections for finding in inspection.findings
@@ -148,6 +152,7 @@ def _person(number: int, person: PersonReport, shown: FrameRef | None, table_num
             for sentence in person.explanation
         ),
         speaks_for=tuple(_for(number, person)), speaks_against=tuple(_against(person)),
+        undecided=tuple(_undecided(person)),
         moments=tuple(
             {
                 "index": moment.at.index, "seconds": round(moment.at.seconds or 0.0, 3),
@@ -225,13 +230,14 @@ def _measured(finding: Finding) -> str:
 
 
 def _against(person: PersonReport) -> Iterator[str]:
-    """Why it may be genuine, or cannot be told."""
+    """Why it may be genuine all the same."""
     verdict = person.verdict
     if verdict.label == "real":
         yield phrases.WORDS["real"][1]
-    for reason in (*verdict.reasons, *person.face.quality.reasons):
-        if verdict.label != "fake" or reason not in verdict.reasons:
-            yield visible(reason)
+    if verdict.label != "inconclusive":  # there they are why it is undecided
+        for reason in (*verdict.reasons, *person.face.quality.reasons):
+            if verdict.label != "fake" or reason not in verdict.reasons:
+                yield visible(reason)
     idle = [finding for finding in suspicions(verdict) if not rests_on(finding)]
     if idle:  # one sentence: a strong sign by itself would not be read as speaking against anything
         places = phrases.listed(f"the {phrases.places_of(finding)}" for finding in idle)
@@ -239,6 +245,12 @@ def _against(person: PersonReport) -> Iterator[str]:
     if verdict.label != "real":
         yield _LIMITS
     yield from _hypothetical(person, "real")
+
+
+def _undecided(person: PersonReport) -> Iterator[str]:
+    """Why an undecided or unjudged face is that: neither for a forgery nor against one."""
+    if person.verdict.label == "inconclusive":
+        yield from map(visible, dict.fromkeys((*person.verdict.reasons, *person.face.quality.reasons)))
 
 
 _LIMITS = "Heavy compression, retouching and filters can leave traces that look like forgery."
