@@ -14,11 +14,13 @@ import pytest
 from PIL import Image
 from reports import HOSTILE, REPORTS, clip_of, landmarks, painted
 
+from facewitness import regions
 from facewitness.apps import cli, summary
 from facewitness.errors import InputError, MissingExtra
 from facewitness.formats import json as wire
+from facewitness.phrases import odds
 from facewitness.pipeline import Analyzer
-from facewitness.types import Verdict
+from facewitness.types import Finding, Place, Verdict
 
 pa = pytest.importorskip("pyarrow", reason="the extra bench is not installed")
 import pyarrow.parquet as pq  # noqa: E402
@@ -69,6 +71,22 @@ def test_a_face_that_cannot_be_judged_has_no_number_in_the_table(tmp_path):
     row = summary.row_of(replace(report, people=(first, report.people[1])))
     assert row.fake == report.people[1].verdict.fake, "the most suspicious is one that could be judged"
     assert summary.row_of(replace(report, people=(first, second))).fake is None
+
+
+def test_a_row_words_numbers_people_and_places_as_its_report_does(tmp_path):
+    report = REPORTS["two_faces"]
+    first = report.people[0]
+    verdict = Verdict("fake", 0.9914, (0.97, 0.998), (0.35, 0.9906))
+    anywhere = first.findings[0].places[0]
+    places = tuple(Place(anywhere.at, name, anywhere.box) for name in regions.MARE[:10])
+    face = replace(first, verdict=verdict, findings=(Finding(places, "All of it.", 0.8),), explanation=())
+    film = replace(report.medium, frames=50, fps=25.0)
+    row = summary.row_of(replace(report, people=(face,), verdict=verdict, medium=film))
+    assert row.odds == odds(verdict) and "99.14 %" in row.odds, "as many digits as the threshold needs"
+    assert row.places == "nearly the whole face" and row.film
+    (page, *_) = summary.write_pages(tmp_path, [row])
+    text = page.read_text(encoding="utf-8")
+    assert row.odds in text and "1 person" in text and "1 face" not in text
 
 
 def test_the_table_is_safe_and_whole(tmp_path):

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from facewitness.overtime import digits, runs, span
-from facewitness.phrases import capital, listed, of_medium, percent, title
+from facewitness.phrases import NEARLY_ALL, capital, listed, of_medium, percent, title
 from facewitness.types import KINDS, Finding, Mask, Place, Sentence, Testimony, Track, Verdict, grade
 
 NO_PROOF = (
@@ -37,7 +37,6 @@ SIDES = "Left and right are the subject's."
 WEAK = 0.5  # a sign that is right less often is not claimed
 MOVES = 0.2  # log-odds that painting its place over must take from the score, beyond what another place takes
 _RUNS = 4  # stretches of time that a sentence names
-NEARLY_ALL = 9  # of MARE's twelve regions: so many are one finding on the whole face
 
 
 @dataclass(frozen=True, slots=True, eq=False)

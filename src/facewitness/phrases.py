@@ -386,6 +386,9 @@ def title(region: str) -> str:
         return visible(region).replace("_", " ")
 
 
+NEARLY_ALL = 9  # of MARE's twelve regions: so many are one finding on the whole face
+
+
 def places_of(finding: Finding) -> str:
     """Where a finding is, in words: its regions, each once; the whole picture for a place that is no region.
 
@@ -393,6 +396,8 @@ def places_of(finding: Finding) -> str:
         finding: The finding.
     """
     names = dict.fromkeys("whole picture" if p.region is None else title(p.region) for p in finding.places)
+    if finding.region is None and len(names) >= NEARLY_ALL:
+        return "nearly the whole face"
     return listed(names) if len(names) <= 4 else f"{', '.join(list(names)[:3])} and {len(names) - 3} more"
 
 

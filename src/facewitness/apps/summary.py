@@ -25,7 +25,7 @@ from facewitness.errors import InputError
 from facewitness.files import each_once, open_bounded, write_whole
 from facewitness.markup import document
 from facewitness.markup import element as _e
-from facewitness.phrases import WORDS, cell, chance, headline, json_line, places_of, visible
+from facewitness.phrases import WORDS, cell, chance, headline, is_film, json_line, places_of, someone, visible
 from facewitness.types import Clip, Report
 
 ROWS = "summary.jsonl"
@@ -53,6 +53,8 @@ class Row:
     problem: str
     reports: tuple[str, ...] = ()  # files, below the folder of the table
     thumb: str | None = None  # the same
+    odds: str = ""  # the probability as reports word it
+    film: bool = False
 
     @property
     def label(self) -> str:
@@ -63,13 +65,12 @@ def row_of(report: Report, reports: Iterable[str] = (), thumb: str | None = None
     """The row of one report; its files are named below the folder of the table."""
     verdict = report.verdict
     low, high = (None, None) if verdict is None or verdict.interval is None else verdict.interval
+    fake, judged = None if verdict is None else verdict.probability, verdict
     if (
         verdict is not None and verdict.fake is None and len(report.people) > 0
     ):  # of several people: the most suspicious that could be judged
-        worst = max((person.verdict for person in report.people), key=lambda each: each.probability or 0.0)
-        fake, (low, high) = worst.probability, worst.interval or (None, None)
-    else:
-        fake = None if verdict is None else verdict.probability
+        judged = max((person.verdict for person in report.people), key=lambda each: each.probability or 0.0)
+        fake, (low, high) = judged.probability, judged.interval or (None, None)
     places = dict.fromkeys(places_of(finding) for person in report.people for finding in person.findings)
     return Row(
         source=report.source,
@@ -85,6 +86,8 @@ def row_of(report: Report, reports: Iterable[str] = (), thumb: str | None = None
         problem=" ".join(problem.message for problem in report.problems),
         reports=tuple(reports),
         thumb=thumb,
+        odds="" if fake is None or judged is None else chance(fake, judged.interval, judged.thresholds),
+        film=is_film(report),
     )
 
 
@@ -187,7 +190,8 @@ def _is_ours(value: Mapping[str, Any]) -> bool:
     """Whether a row's values are what rows hold, and its files lie below the table's folder."""
     label = value["status"] if value["verdict"] is None else value["verdict"]
     return (
-        all(isinstance(value[name], str) for name in ("source", "status", "places", "problem"))
+        all(isinstance(value[name], str) for name in ("source", "status", "places", "problem", "odds"))
+        and isinstance(value["film"], bool)
         and (value["sha256"] is None or isinstance(value["sha256"], str))
         and isinstance(label, str)
         and label in _LABELS
@@ -215,7 +219,7 @@ def write_csv(path: Path, rows: Iterable[Row]) -> Path:
     """The table, a line a file, safe for spreadsheets."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    names = [field.name for field in dataclasses.fields(Row) if field.name != "thumb"]
+    names = [field.name for field in dataclasses.fields(Row) if field.name not in ("thumb", "odds", "film")]
     writer.writerow(names)
     for row in rows:
         values = ("; ".join(value) if isinstance(value, tuple) else value for value in (getattr(row, n) for n in names))
@@ -331,9 +335,7 @@ def _row(row: Row, first: str | None = None) -> Element:
     picture = (
         _e("img", src=quote(row.thumb), alt="", loading="lazy", width=72, height=72) if row.thumb is not None else None
     )
-    interval = None if row.low is None or row.high is None else (row.low, row.high)
-    odds = "" if row.fake is None else chance(row.fake, interval)
-    faces = "1 face" if row.faces == 1 else f"{row.faces} faces"
+    faces = f"{row.faces} {someone(row.film, row.faces)}"
     faces += f", {row.fake_faces} fake" if row.fake_faces and row.faces > 1 else ""
     links: list[Element | str] = []
     for report in row.reports:
@@ -350,7 +352,7 @@ def _row(row: Row, first: str | None = None) -> Element:
             scope="row",
         ),
         _e("td", WORDS[row.label][0], class_=row.label),
-        _e("td", odds),
+        _e("td", visible(row.odds)),
         _e("td", faces if row.status == "ok" else ""),
         _e("td", visible(row.places) or visible(row.problem)),
         _e("td", *links),
