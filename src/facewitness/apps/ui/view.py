@@ -46,6 +46,7 @@ class PersonView:
     speaks_for: tuple[tuple[str, str], ...]
     speaks_against: tuple[str, ...]
     undecided: tuple[str, ...]  # why there is no decision; speaks for neither side
+    is_unjudged: bool
     moments: tuple[dict[str, Any], ...]
     thresholds: tuple[float, float] | None  # of the verdict, for the moments' colours
     path: tuple[tuple[float, ...], ...]  # of a film: seconds and box of each moment where the face was seen
@@ -153,6 +154,7 @@ def _person(number: int, person: PersonReport, shown: FrameRef | None, table_num
         ),
         speaks_for=tuple(_for(number, person)), speaks_against=tuple(_against(person)),
         undecided=tuple(_undecided(person)),
+        is_unjudged=person.verdict.is_unjudged,
         moments=tuple(
             {
                 "index": moment.at.index, "seconds": round(moment.at.seconds or 0.0, 3),
