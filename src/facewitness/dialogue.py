@@ -52,7 +52,6 @@ from facewitness.explain import NO_PROOF
 from facewitness.formats import cases
 from facewitness.phrases import (
     WORDS,
-    is_film,
     known,
     limits_of,
     listed,
@@ -853,22 +852,21 @@ class Dialogue:
         return f"Only faces are examined: nothing is said about the {thing}. If a person is meant, say {numbers}."
 
     @property
-    def _person(self) -> PersonReport:
-        """Who is spoken of."""
-        return self.report.people[self.face]
-
-    @property
     def _whom(self) -> whether.Whom:
-        """The same, as answers about them take it."""
+        """Who is spoken of, as answers about them take it; of a report without people it knows the file alone."""
         return whether.Whom(self.report, self.face)
 
     @property
+    def _person(self) -> PersonReport:
+        return self._whom.person
+
+    @property
     def _film(self) -> bool:
-        return is_film(self.report)
+        return self._whom.is_film
 
     @property
     def _medium(self) -> str:
-        return of_medium("picture", self._film)
+        return self._whom.medium
 
     @property
     def _order(self) -> str:
