@@ -486,6 +486,35 @@ def test_the_published_shape_learns_in_parts_beside_a_frozen_language_model(pack
     assert "of them 2 in each process, 2 at once" in page and "4 questions of" in page and "checkpointed" in page
 
 
+def test_a_frozen_encoder_without_weights_is_refused_before_anything_is_drawn(packed, vicuna, tmp_path):
+    """The published recipe once named none, and its language model would have learnt from random features."""
+    recipe = fifa.Recipe(kind="hub", model=str(vicuna), steps=1, batch_size=2, lr=1e-2, draws=DRAWS)
+    with pytest.raises(InputError, match="expected encoder = .*import farl"):
+        fifa.train(recipe, tmp_path / "out", pack=packed)
+    assert not (tmp_path / "out").exists()
+    assert fifa.Recipe.read(RUNS / "fifa" / "published.toml").encoder == "farl"
+
+
+def test_the_language_model_is_taken_out_of_a_llava(vicuna, tmp_path):
+    """Vicuna by itself is published as pickles, which are never read."""
+    from transformers import AutoTokenizer, CLIPVisionConfig, LlamaConfig, LlavaNextConfig
+    from transformers import LlavaNextForConditionalGeneration as Llava
+
+    eyes = CLIPVisionConfig(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+                            image_size=32, patch_size=16)  # fmt: skip
+    words = AutoTokenizer.from_pretrained(vicuna)
+    language = LlamaConfig.from_pretrained(vicuna, vocab_size=len(words) + 64)  # spare rows, as LLaVA's has
+    torch.manual_seed(0)
+    whole = Llava(LlavaNextConfig(vision_config=eyes, text_config=language, image_token_index=3))
+    whole.save_pretrained(tmp_path)
+    words.save_pretrained(tmp_path)
+    network = fm.from_hub(reports.SPOKEN, str(tmp_path), decoder=DECODER, grid=2)
+    theirs = whole.model.language_model.layers[1].mlp.up_proj.weight
+    assert torch.equal(network.language.model.layers[1].mlp.up_proj.weight, theirs)
+    assert torch.equal(network.language.lm_head.weight[: len(words)], whole.lm_head.weight[: len(words)])
+    assert network.language.lm_head.out_features == len(words) + len(fm.TOKENS)
+
+
 TOGETHER = """
 import sys
 from pathlib import Path

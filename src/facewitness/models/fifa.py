@@ -46,7 +46,9 @@ from facewitness.types import KINDS
 # isort: split
 from transformers import LlamaConfig, LlamaForCausalLM, LogitsProcessor
 
-LANGUAGE = "lmsys/vicuna-7b-v1.5"  # GLaMM's; FiFa counts 0.94 billion parameters less, which are GLaMM's two encoders'
+# GLaMM's Vicuna-7B, whose authors publish it as pickles, which are never read: it is taken out of a LLaVA, which tuned it
+# on. FiFa counts 0.94 billion parameters less than GLaMM, which are GLaMM's two encoders'.
+LANGUAGE = "llava-hf/llava-v1.6-vicuna-7b-hf"
 REG, SEG, OPEN, CLOSE, ANSWER = "[REG]", "[SEG]", "<p>", "</p>", "<answer>"
 TOKENS = (REG, SEG, OPEN, CLOSE, ANSWER)
 POINTS = ("name", "box", "mask", "click")  # how a question may point
@@ -720,7 +722,7 @@ def from_hub(
 
     Args:
         concepts: Names that are parsed.
-        language: A LLaMA-like language model.
+        language: A LLaMA-like language model, or a LLaVA around one, of which the language model is taken.
         encoder: A CLIP vision tower, such as FaRL's weights in transformers' names; None leaves it random.
         revision: Of the language model.
         fetch: Whether the hub may be asked.
@@ -729,12 +731,15 @@ def from_hub(
     Raises:
         WeightsError: A model cannot be had, or is of another kind.
     """
-    from transformers import AutoTokenizer, CLIPVisionModel
+    from transformers import AutoConfig, AutoTokenizer, CLIPVisionModel, LlavaNextForConditionalGeneration
 
     folder = _hub.whole(language, None if Path(language).is_dir() else revision, fetch)
     mend = "Name a LLaMA-like language model and a CLIP vision tower, each with config.json and safetensors."
     what = f"The language model '{language}'"
-    model = _hub.loaded(LlamaForCausalLM, folder, what, mend, dtype=torch.float32)
+    if _hub.part(AutoConfig, folder, what, mend).model_type == "llava_next":
+        model = _out_of_llava(_hub.loaded(LlavaNextForConditionalGeneration, folder, what, mend, dtype=torch.float32))
+    else:
+        model = _hub.loaded(LlamaForCausalLM, folder, what, mend, dtype=torch.float32)
     words = _hub.part(AutoTokenizer, folder, what, mend)
     tower = None
     if encoder is not None:
@@ -754,6 +759,15 @@ def from_hub(
     if tower is not None:
         network.encoder.tower.load_state_dict(tower.state_dict())
     return network
+
+
+def _out_of_llava(whole: Any) -> LlamaForCausalLM:
+    """The language model of a LLaVA, without its eyes; it shares the LLaVA's tensors."""
+    with torch.device("meta"):
+        model = LlamaForCausalLM(whole.config.text_config)
+    model.model.load_state_dict(whole.model.language_model.state_dict(), assign=True)
+    model.lm_head.load_state_dict(whole.lm_head.state_dict(), assign=True)
+    return model
 
 
 LANGUAGE_KEYS = (

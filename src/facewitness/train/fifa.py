@@ -85,7 +85,7 @@ class Recipe:
     Attributes:
         kind: "small", from nothing on the compact network's features, or "hub", around the language model `model`.
         draws: What is drawn; a family of FAMILIES left out stays unseen.
-        model, revision, encoder: By hub name or folder.
+        model, revision, encoder: By hub name or folder. A recipe of kind "hub" needs an encoder, which never learns.
         network: Changes to the configuration, such as region_prediction = false.
         steps, batch_size, lr, warmup, weight_decay: Of the run; `asked` questions a picture.
         given: Share of steps in which the mesh says where each concept is, in the place of the network's own parsing.
@@ -499,6 +499,11 @@ def train(
         raise InputError(
             "fifa: expected --pack (facewitness build pack), [draws] in the recipe and, for a small one, --init-from, "
             "the compact network's weights"
+        )
+    if recipe.kind == "hub" and recipe.encoder is None:  # it is frozen: everything would rest on random features
+        raise InputError(
+            'recipe: expected encoder = "…", a CLIP vision tower by its folder or hub name, got none. FaRL\'s is made '
+            "with facewitness import farl FaRL-Base.pth --out farl/model.safetensors; its folder is the name."
         )
     rank, world = several.rank_and_world()
     own_batch, in_parts = recipe.shared(world)
