@@ -489,7 +489,7 @@ def test_the_published_shape_learns_in_parts_beside_a_frozen_language_model(pack
 def test_a_frozen_encoder_without_weights_is_refused_before_anything_is_drawn(packed, vicuna, tmp_path):
     """The published recipe once named none, and its language model would have learnt from random features."""
     recipe = fifa.Recipe(kind="hub", model=str(vicuna), steps=1, batch_size=2, lr=1e-2, draws=DRAWS)
-    with pytest.raises(InputError, match="expected encoder = .*import farl"):
+    with pytest.raises(InputError, match=r"expected encoder = .*import farl"):
         fifa.train(recipe, tmp_path / "out", pack=packed)
     assert not (tmp_path / "out").exists()
     assert fifa.Recipe.read(RUNS / "fifa" / "published.toml").encoder == "farl"

@@ -11,6 +11,7 @@ from facewitness import checks  # noqa: E402
 from facewitness.builders import ffa_vqa  # noqa: E402
 from facewitness.errors import InputError, UnknownName  # noqa: E402
 from facewitness.grammars import ffa_cot  # noqa: E402
+from facewitness.models import mids as mids_model  # noqa: E402
 from facewitness.train import mids  # noqa: E402
 
 REAL = ffa_cot.write("A face.", "All fits.", "real", 0.9)
@@ -148,6 +149,90 @@ def test_it_learns_which_answer_fits_and_goes_on_where_it_was(tmp_path):
     before = (tmp_path / "out" / "mids.safetensors").read_bytes()
     mids.train(recipe, tmp_path / "mined.parquet", tmp_path / "out", read=read)
     assert (tmp_path / "out" / "mids.safetensors").read_bytes() == before
+
+
+def test_of_several_wordings_one_is_drawn_for_each_picture():
+    """The paper: "a non-hypothetical prompt is randomly selected to query the MLLM"."""
+    asked = []
+
+    def ask(pixels, prompts):
+        asked.append(list(prompts))
+        return follows(pixels, prompts)
+
+    rows = list(mids.mine(pictures(12), ask, ("Real or fake?", "Is it genuine?"), batch=12))
+    assert set(asked[0]) == {"Real or fake?", "Is it genuine?"}
+    again = list(mids.mine(pictures(12)[6:], ask, ("Real or fake?", "Is it genuine?"), batch=4))
+    assert asked[3] + asked[6] == asked[0][6:] and again == rows[6:]
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory):
+    """A CLIP and a T5 of a few numbers, each with what lies beside it on the hub."""
+    transformers = pytest.importorskip("transformers", reason="needs the extra 'vlm'")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    clip, t5 = tmp_path_factory.mktemp("clip"), tmp_path_factory.mktemp("t5")
+    torch.manual_seed(0)
+    transformers.CLIPVisionModel(transformers.CLIPVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=3, num_attention_heads=2, image_size=32, patch_size=16,
+    )).save_pretrained(clip)  # fmt: skip
+    transformers.T5EncoderModel(transformers.T5Config(
+        vocab_size=64, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2,
+    )).save_pretrained(t5)  # fmt: skip
+    words = ["<pad>", "<unk>", *dict.fromkeys(f"{REAL} {FAKE}".replace(":", " ").replace(".", " ").split())]
+    raw = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    raw.pre_tokenizer = pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", unk_token="<unk>").save_pretrained(t5)
+    return mids.Recipe(image_model=str(clip), text_model=str(t5), epochs=2.0, batch_size=4)
+
+
+def test_the_published_judge_reads_whole_answers_and_sees_each_picture_anew(encoders, tmp_path, monkeypatch):
+    """It kept five crops of each picture in memory, and cut answers at 160 tokens; its authors read 512."""
+    long = ffa_cot.write("A face.", " ".join(["nose"] * 300), "fake", 0.9, "identity_exchange")
+    rows = list(mids.mine(pictures(4), lambda pixels, prompts: [long if "fake" in p else REAL for p in prompts], "?"))
+    mids.write_mined(rows, tmp_path / "mined.parquet")
+    lengths, read_by = [], mids.PublishedEncoders.read
+
+    def spy(self, texts):
+        states, seen = read_by(self, texts)
+        lengths.append((len(texts), states.shape[1]))
+        return states, seen
+
+    monkeypatch.setattr(mids.PublishedEncoders, "read", spy)
+    model = mids.train(encoders, tmp_path / "mined.parquet", tmp_path / "out")
+    assert len(lengths) == 2 and all(n == 12 and tokens > 300 for n, tokens in lengths)
+    drawn = mids._Anew(rows, encoders, 32)
+    assert drawn[0]["pixels"].shape == (4, 3, 32, 32) and torch.equal(drawn[0]["pixels"], drawn[0]["pixels"])
+    order = [drawn[step]["rows"].argsort() for step in (0, 1)]
+    assert not torch.equal(drawn[0]["pixels"][order[0]], drawn[1]["pixels"][order[1]])
+    judge = mids_model.Judge(tmp_path / "out" / "mids.safetensors")
+    assert judge.size == 32 and judge.facts["masked"]
+    crop = np.full((32, 32, 3), 90, np.uint8)
+    ours = judge.logits(crop, ["A face.", "The nose is smeared."])
+    states, seen = model.encoders.read(["A face.", "The nose is smeared."])
+    with torch.no_grad():
+        theirs = model(torch.full((1, 3, 32, 32), 90.0), states[None], seen[None])[0].double().numpy()
+    assert ours.shape == (2, 4) and np.allclose(ours, theirs, atol=0.05)  # half precision on the disk
+
+
+def test_a_killed_training_of_the_published_judge_goes_on_to_the_same_weights(encoders, tmp_path, monkeypatch):
+    rows = list(mids.mine(pictures(8), follows, "?"))
+    mids.write_mined(rows, tmp_path / "mined.parquet")
+    mids.train(encoders, tmp_path / "mined.parquet", tmp_path / "whole")
+    seen, drawn = [], mids._Anew.__getitem__
+
+    def killed(self, step):
+        if step == 2 and not seen:
+            seen.append(step)
+            raise KeyboardInterrupt
+        return drawn(self, step)
+
+    monkeypatch.setattr(mids._Anew, "__getitem__", killed)
+    with pytest.raises(KeyboardInterrupt):
+        mids.train(encoders, tmp_path / "mined.parquet", tmp_path / "parts", save_every=1)
+    mids.train(encoders, tmp_path / "mined.parquet", tmp_path / "parts", save_every=1)
+    both = [(tmp_path / name / "mids.safetensors").read_bytes() for name in ("whole", "parts")]
+    assert both[0] == both[1]
 
 
 def test_masking_is_what_mids_reads(tmp_path):

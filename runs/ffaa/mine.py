@@ -5,6 +5,7 @@
 MODEL is a folder of `facewitness train sft`. The split is one that neither it nor its detector learned from:
 `calibrate` (one training group in sixteen, by a hash) for MIDS to learn from, `val` for measuring; `--unseen TABLES`
 asks about tables instead of a pack. Proves with --tuned TABLE that nobody in it is in what the model was tuned on.
+The plain question is the witness's; --wordings draws one of ten for each picture, as the paper has it.
 Answers stand in OUT.answers.jsonl as they come: a killed run that is begun again goes on there.
 """
 
@@ -31,6 +32,7 @@ def main() -> None:
     parser.add_argument("--split", default="calibrate")
     parser.add_argument("--unseen", type=Path, help="tables to ask about instead")
     parser.add_argument("--count", type=int)
+    parser.add_argument("--wordings", action="store_true", help="one of the ten wordings for each picture")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--max-tokens", type=int, default=110)
     parser.add_argument("--tuned", type=Path, nargs="*", default=[], help="tables of facewitness build ffa_vqa")
@@ -51,7 +53,8 @@ def main() -> None:
     def tell(done: int, easy: int) -> None:
         print(f"{done} of {len(chosen)}, {easy} easy, {time.process_time() - began:.0f} s", file=sys.stderr, flush=True)
 
-    mids.write_mined(mids.mine(chosen, ask, ffa_vqa.QUESTIONS[2], given.batch, tell), given.out)
+    question = ffa_vqa.QUESTIONS if given.wordings else ffa_vqa.QUESTIONS[2]
+    mids.write_mined(mids.mine(chosen, ask, question, given.batch, tell), given.out)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from facewitness import checks, formats, plugins, weights
@@ -220,6 +221,31 @@ def test_without_a_language_model_no_question_is_answered():
 def test_options_that_cannot_be_are_refused(options, error, words):
     with pytest.raises(error, match=words):
         plugins.get("witnesses", "ffaa").load(**options)
+
+
+def test_a_judge_with_published_encoders_reads_the_answers_itself(monkeypatch, tmp_path):
+    asked = []
+
+    class Judge:
+        """As models/mids.Judge."""
+
+        name, sha256, size, facts = "mids.safetensors", "00", 48, {"masked": True}
+
+        def __init__(self, path, device):
+            assert (path, device) == (tmp_path / "mids.safetensors", "cpu")
+
+        def logits(self, crop, texts):
+            asked.append((crop.shape, texts))
+            return np.array([[0.0, 0.0, 0.0, -3.0], [2.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, -3.0]])
+
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    monkeypatch.setattr("facewitness.models.mids.Judge", Judge)
+    made = witness(Evidence(0.8), language=Says(FAKE, REAL, FAKE), mids=str(tmp_path / "mids.safetensors"))
+    testimony = examined(made)
+    assert testimony.reply.label == "real" and testimony.reply.match == pytest.approx(1 / (1 + np.exp(-2)))
+    ((shape, texts),) = asked
+    assert shape == (48, 48, 3) and len(texts) == 3 and not any("Analysis result" in text for text in texts)
+    assert made.made_by()["weights"]["mids.safetensors"] == "00"
 
 
 def test_how_certain_a_face_is_judged_stands_in_the_judge_s_file():

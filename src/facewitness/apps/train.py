@@ -604,6 +604,11 @@ def _add_mids(parser: Any) -> Command:
         from facewitness.train import mids
 
         recipe = read(given)
+        if given.onnx is not None and recipe.encoders != "small":
+            raise InputError(
+                "--onnx: expected small encoders, whose answers are read from outside. A judge with published ones is "
+                "used as it is: --option ffaa.mids=OUT/mids.safetensors"
+            )
         trained = mids.train(recipe, given.mined, given.out, init_from=given.init_from, **_saving(given))
         print(f"the weights: {given.out / 'mids.safetensors'}")
         if given.onnx is not None:

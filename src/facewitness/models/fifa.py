@@ -46,8 +46,8 @@ from facewitness.types import KINDS
 # isort: split
 from transformers import LlamaConfig, LlamaForCausalLM, LogitsProcessor
 
-# GLaMM's Vicuna-7B, whose authors publish it as pickles, which are never read: it is taken out of a LLaVA, which tuned it
-# on. FiFa counts 0.94 billion parameters less than GLaMM, which are GLaMM's two encoders'.
+# GLaMM's Vicuna-7B, whose authors publish it as pickles, which are never read: it is taken out of a LLaVA, which tuned
+# it on. FiFa counts 0.94 billion parameters less than GLaMM, which are GLaMM's two encoders'.
 LANGUAGE = "llava-hf/llava-v1.6-vicuna-7b-hf"
 REG, SEG, OPEN, CLOSE, ANSWER = "[REG]", "[SEG]", "<p>", "</p>", "<answer>"
 TOKENS = (REG, SEG, OPEN, CLOSE, ANSWER)

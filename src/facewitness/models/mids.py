@@ -37,6 +37,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facewitness.errors import InputError, MissingExtra, UnknownName, WeightsError
@@ -289,7 +290,7 @@ class PublishedEncoders(nn.Module):
 
     @classmethod
     def of_hub(
-        cls, image_model: str = IMAGE_MODEL, text_model: str = TEXT_MODEL, unfreeze: int = 2
+        cls, image_model: str = IMAGE_MODEL, text_model: str = TEXT_MODEL, unfreeze: int = 2, *, fetch: bool = True
     ) -> PublishedEncoders:
         """From the hub, or folders; safetensors only.
 
@@ -297,6 +298,7 @@ class PublishedEncoders(nn.Module):
             image_model: Hub name or folder of a CLIP.
             text_model: Hub name or folder of a T5.
             unfreeze: So many last layers of the image's encoder learn.
+            fetch: Whether the hub may be asked; False where a file named the models and no user did.
 
         Raises:
             WeightsError: They cannot be had.
@@ -308,7 +310,7 @@ class PublishedEncoders(nn.Module):
             raise MissingExtra(
                 "MIDS's published encoders need: pip install '.[vlm]', from a clone of the repository"
             ) from error
-        folders = [_hub.whole(name, None) for name in (image_model, text_model)]
+        folders = [_hub.whole(name, None, fetch) for name in (image_model, text_model)]
         kept: dict[str, Any] = {"local_files_only": True}
         try:
             image = CLIPVisionModel.from_pretrained(folders[0], use_safetensors=True, trust_remote_code=False, **kept)
@@ -486,7 +488,7 @@ class MIDS(nn.Module):
             if kind == "small":
                 encoders: nn.Module = SmallEncoders(**options)
             elif kind == "published":
-                encoders = PublishedEncoders.of_hub(**options)
+                encoders = PublishedEncoders.of_hub(**options, fetch=False)
             else:
                 raise UnknownName("encoders of MIDS", str(kind), ("small", "published"))
             fusion = card["fusion"]
@@ -495,6 +497,51 @@ class MIDS(nn.Module):
         _saved.fits(own, tensors, path)
         model.load_state_dict({name: value.to(own[name].dtype) for name, value in tensors.items()}, strict=False)
         return model.eval(), card
+
+
+class Judge:
+    """A saved MIDS with published encoders, which reads answers by its own T5; else as `models/deciding.Decider`.
+
+    Args:
+        path: Of the .safetensors; its card lies beside it.
+        device: As torch names it.
+
+    Attributes:
+        name: Of the file.
+        sha256: Of the file.
+        facts: Its card.
+        size: Side of the crops that it takes, pixels.
+
+    Raises:
+        WeightsError: A file is missing, damaged, or of small encoders, whose texts are read from outside.
+    """
+
+    def __init__(self, path: Path, device: str = "cpu"):
+        self.model, card = MIDS.load(path)
+        if card["encoders"]["kind"] != "published":
+            raise WeightsError(
+                f"'{path}' is a judge with small encoders, which does not read by itself: expected what train mids "
+                "exported with --onnx, or a judge with published encoders."
+            )
+        self.model.to(device)
+        self.device = torch.device(device)
+        self.facts: Mapping[str, Any] = card
+        self.name, self.sha256, self.size = path.name, str(card["sha256"]), int(self.model.encoders.size)
+
+    @torch.inference_mode()
+    def logits(self, crop: NDArray[np.uint8], texts: Sequence[str]) -> NDArray[np.float64]:
+        """(n, 4) for n answers about one crop.
+
+        Args:
+            crop: RGB uint8 (size, size, 3).
+            texts: The answers, masked where `facts` says so.
+
+        Returns:
+            (n, 4).
+        """
+        states, seen = self.model.encoders.read(texts)
+        pixels = torch.from_numpy(np.array(crop)).permute(2, 0, 1)[None].to(self.device).float()
+        return self.model(pixels, states[None], seen[None])[0].double().cpu().numpy()
 
 
 # ---------------------------------------------------------------------------------------------------------- to ONNX

@@ -15,8 +15,9 @@ saturation, with the chances of their code. Where we differ from it: the rate ri
 (DeepSpeed's WarmupLR), and stays afterwards, as theirs; what the last step made is kept, and not the epoch that was
 best on `val`, which thus chooses nothing; gradients are clipped (`train/loop`).
 
-On a CPU everything before the last two stages is computed once: `copies` augmented pictures of each, and the plain one.
-The `masked` of the recipe is Table 3's "Mask Result", `unfreeze` its "Unfreeze".
+With small encoders everything before the last two stages is computed once: `copies` augmented pictures of each, and the
+plain one. With the published ones each picture is augmented anew and each answer read by T5 in the step that learns
+from it, on a GPU where there is one. The `masked` of the recipe is Table 3's "Mask Result", `unfreeze` its "Unfreeze".
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from facewitness.grammars import ffa_cot
 from facewitness.models import deciding
 from facewitness.models.compact import read_weights
 from facewitness.models.mids import IMAGE_MODEL, MIDS, TEXT_MODEL, PublishedEncoders, SmallEncoders
-from facewitness.train import checkpoint
+from facewitness.train import checkpoint, several
 from facewitness.train.loop import Loop
 from facewitness.train.plan import Plan, passed_through
 from facewitness.train.recipe import above_zero, known, read_recipe
@@ -73,17 +74,20 @@ class Recipe:
 
     Attributes:
         encoders: "small" or "published".
+        image_model, text_model: A CLIP and a T5 by hub name or folder ("published").
         unfreeze: How many of the image encoder's last stages or layers learn.
         masked: Whether results are hidden from MIDS.
         size: Side of the pictures ("small"); width: of the fusion (published is the text's).
         easy: Share of the easy pictures that are learned from; published is 0.
         copies: Augmented pictures of each ("small"); "published" augments anew each time.
-        read_tokens: Tokens of an answer that are read ("small").
+        read_tokens: Tokens of an answer that are read ("small"); "published" reads what T5 does, 512.
         warmup: Share of the steps in which the rate rises, as the authors have it; other recipes count steps.
         ema: Decay a step of the average of the weights that is saved; 0 saves the weights themselves.
     """
 
     encoders: str = "published"
+    image_model: str = IMAGE_MODEL
+    text_model: str = TEXT_MODEL
     unfreeze: int = 2
     masked: bool = True
     size: int = 192
@@ -151,7 +155,7 @@ class Mined:
 def mine(
     pictures: Iterable[Picture],
     ask: Ask,
-    question: str,
+    question: str | Sequence[str],
     batch: int = 16,
     tell: Callable[[int, int], Any] = lambda done, easy: None,
 ) -> Iterator[Mined]:
@@ -160,10 +164,12 @@ def mine(
     Args:
         pictures: None of them such as the model was tuned on; see `disjoint`.
         ask: The model.
-        question: The plain question.
+        question: The plain question, or several, of which one is drawn for each picture by its name: "a
+            non-hypothetical prompt is randomly selected".
         batch: Pictures at once.
         tell: Is told how many are done, and how many of them were easy.
     """
+    wordings = (question,) if isinstance(question, str) else tuple(question)
     waiting: list[Picture] = []
     done = easy = 0
     for picture in (*pictures, None):
@@ -172,7 +178,8 @@ def mine(
         if not waiting or (picture is not None and len(waiting) < batch):
             continue
         pixels = [one.pixels for one in waiting]
-        anchors = list(ask(pixels, [question] * len(waiting)))
+        plain = [wordings[zlib.crc32(f"wording {one.key}".encode()) % len(wordings)] for one in waiting]
+        anchors = list(ask(pixels, plain))
         verdicts = [_verdict(text) for text in anchors]
         # an anchor without a verdict is asked as the authors' code asks after one that says fake
         prompts = [hypothetical_prompts(verdict or "fake") for verdict in verdicts]
@@ -330,20 +337,14 @@ def features(recipe: Recipe, model: MIDS, rows: Sequence[Mined], read: Any, copi
     frozen = []
     model.eval()
     for row in rows:
-        pixels = np.asarray(Image.open(io.BytesIO(row.image)).convert("RGB"))
+        pixels = _picture(row)
         seed = (recipe.seed, zlib.crc32(row.file.encode()))
         shown = [pixels] + [augmented(pixels, np.random.default_rng((*seed, k))) for k in range(copies)]
-        batch = np.stack([_sized(one, recipe.size) for one in shown]).transpose(0, 3, 1, 2)
+        batch = np.stack([_sized(one, model.encoders.size) for one in shown]).transpose(0, 3, 1, 2)
         with torch.no_grad():
             frozen.append(model.encoders.frozen(torch.from_numpy(np.ascontiguousarray(batch)).float()).half())
     text, seen = texts(recipe, rows, read)
-    classes = torch.tensor(
-        [
-            [-1 if each is None else deciding.label(row.label == "fake", each == "fake") for each in row.said]
-            for row in rows
-        ]
-    )
-    return Features(torch.stack(frozen), text, seen, classes)
+    return Features(torch.stack(frozen), text, seen, _classes(rows))
 
 
 def texts(recipe: Recipe, rows: Sequence[Mined], read: Any) -> tuple[Tensor, Tensor]:
@@ -357,7 +358,7 @@ def texts(recipe: Recipe, rows: Sequence[Mined], read: Any) -> tuple[Tensor, Ten
     Returns:
         States (rows, N, T, D), and padding (rows, N, T).
     """
-    written = [ffa_cot.masked(text) if recipe.masked else text for row in rows for text in row.answers]
+    written = [text for row in rows for text in _written(recipe, row)]
     unique = list(dict.fromkeys(written))
     states, seen = (torch.as_tensor(np.asarray(one)) for one in read(unique))
     states, seen = states[:, : recipe.read_tokens].half(), seen[:, : recipe.read_tokens]
@@ -366,9 +367,28 @@ def texts(recipe: Recipe, rows: Sequence[Mined], read: Any) -> tuple[Tensor, Ten
     return states[places].unflatten(0, (-1, count)), seen[places].unflatten(0, (-1, count))
 
 
+def _written(recipe: Recipe, row: Mined) -> list[str]:
+    """A row's answers as they are read."""
+    return [ffa_cot.masked(text) if recipe.masked else text for text in row.answers]
+
+
+def _classes(rows: Sequence[Mined]) -> Tensor:
+    """(rows, N): the classes of equation 3, −1 where an answer has no verdict."""
+    return torch.tensor(
+        [
+            [-1 if each is None else deciding.label(row.label == "fake", each == "fake") for each in row.said]
+            for row in rows
+        ]
+    )
+
+
 def _places(written: Sequence[str], unique: Sequence[str]) -> Tensor:
     at = {text: i for i, text in enumerate(unique)}
     return torch.tensor([at[text] for text in written])
+
+
+def _picture(row: Mined) -> Pixels:
+    return np.asarray(Image.open(io.BytesIO(row.image)).convert("RGB"))
 
 
 def _sized(pixels: Pixels, size: int) -> Pixels:
@@ -383,9 +403,7 @@ class _Batches(Dataset):
         self.given, self.size, self.seed = given, batch_size, seed
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
-        count = len(self.given.frozen)
-        begin = step * self.size
-        rows = [self._row((begin + k) // count, (begin + k) % count) for k in range(self.size)]
+        rows = _shown(self.seed, step, self.size, len(self.given.frozen))
         copies = self.given.frozen.shape[1]
         rng = np.random.default_rng((self.seed, step))
         which = [int(rng.integers(1, copies)) if copies > 1 else 0 for _ in rows]
@@ -394,9 +412,35 @@ class _Batches(Dataset):
             "text": self.given.text[rows].float(), "seen": self.given.seen[rows], "classes": self.given.classes[rows],
         }  # fmt: skip
 
-    def _row(self, epoch: int, place: int) -> int:
-        order = np.random.default_rng((self.seed, 7, epoch)).permutation(len(self.given.frozen))
-        return int(order[place])
+
+class _Anew(Dataset):
+    """The same for published encoders: pictures augmented anew, and the numbers of the rows whose answers are read."""
+
+    def __init__(self, rows: Sequence[Mined], recipe: Recipe, size: int):
+        self.rows, self.recipe, self.size = rows, recipe, size
+        self.classes = _classes(rows)
+
+    def __getitem__(self, step: int) -> dict[str, Tensor]:
+        drawn = _shown(self.recipe.seed, step, self.recipe.batch_size, len(self.rows))
+        pictures = []
+        for k, i in enumerate(drawn):
+            shown = augmented(_picture(self.rows[i]), np.random.default_rng((self.recipe.seed, step, k)))
+            sized = Image.fromarray(shown).resize((self.size, self.size), Image.Resampling.BICUBIC)  # CLIP's own
+            pictures.append(np.asarray(sized).transpose(2, 0, 1))
+        pixels = torch.from_numpy(np.stack(pictures))
+        return {"pixels": pixels, "rows": torch.tensor(drawn), "classes": self.classes[drawn]}
+
+
+def _shown(seed: int, step: int, size: int, count: int) -> list[int]:
+    """The rows of a batch."""
+    orders: dict[int, NDArray[np.intp]] = {}
+    rows = []
+    for k in range(step * size, (step + 1) * size):
+        epoch = k // count
+        if epoch not in orders:
+            orders[epoch] = np.random.default_rng((seed, 7, epoch)).permutation(count)
+        rows.append(int(orders[epoch][k % count]))
+    return rows
 
 
 # -------------------------------------------------------------------------------------------------------- the training
@@ -420,7 +464,7 @@ def plan(recipe: Recipe, rows: int | None = None) -> Plan:
     with torch.device("meta"):
         if recipe.encoders == "published":
             encoders: Any = PublishedEncoders.blank(
-                page.blank(IMAGE_MODEL).config, page.blank(TEXT_MODEL).config, recipe.unfreeze
+                page.blank(recipe.image_model).config, page.blank(recipe.text_model).config, recipe.unfreeze
             )
         else:
             encoders = SmallEncoders(recipe.size, unfreeze=recipe.unfreeze)
@@ -452,7 +496,7 @@ def make(recipe: Recipe, init_from: Path | None) -> MIDS:
     """
     torch.manual_seed(recipe.seed)
     if recipe.encoders == "published":
-        encoders: Any = PublishedEncoders.of_hub(unfreeze=recipe.unfreeze)
+        encoders: Any = PublishedEncoders.of_hub(recipe.image_model, recipe.text_model, recipe.unfreeze)
     else:
         encoders = SmallEncoders(recipe.size, unfreeze=recipe.unfreeze)
         if init_from is not None:
@@ -502,16 +546,20 @@ def train(
         mined: The table of `write_mined`.
         out: Folder of the run: mids.safetensors with its card, resolved.json, log.csv.
         init_from: Weights of a compact network, for small encoders.
-        read: Texts → states; MiniLM for small encoders, T5 for the published ones.
-        prepared: `features` of the kept rows, where several runs share them.
+        read: Texts → states, for small encoders; None: MiniLM. The published ones read by their T5.
+        prepared: `features` of the kept rows, for small encoders where several runs share them.
         save_every: Steps between two states.
     """
     rows = kept(recipe, read_mined(mined))
     model = make(recipe, init_from)
-    if recipe.encoders == "published":
-        given = features(replace_copies(recipe), model, rows, read or model.encoders.read, recipe.copies)
+    whole = recipe.encoders == "published"
+    if whole:
+        model.to(several.device())
+        batches: Dataset[Any] = _Anew(rows, recipe, model.encoders.size)
+        answers = [_written(recipe, row) for row in rows]
     else:
         given = prepared or features(recipe, model, rows, read or _minilm(), recipe.copies)
+        batches = _Batches(given, recipe.batch_size, recipe.seed)
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     steps = max(1, round(recipe.epochs * len(rows) / recipe.batch_size))
     facts = {
@@ -520,8 +568,14 @@ def train(
     }  # fmt: skip
 
     def loss(batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
-        logits = model(batch["frozen"], batch["text"], batch["seen"], frozen=True)
-        return {"loss": F.cross_entropy(logits.flatten(0, 1), batch["classes"].flatten(), ignore_index=-1)}
+        if whole:
+            written = [text for i in batch["rows"].tolist() for text in answers[i]]
+            states, seen = (each.unflatten(0, (len(batch["rows"]), -1)) for each in model.encoders.read(written))
+            logits = model(batch["pixels"].to(states.device).float(), states, seen)
+        else:
+            logits = model(batch["frozen"], batch["text"], batch["seen"], frozen=True)
+        classes = batch["classes"].flatten().to(logits.device)
+        return {"loss": F.cross_entropy(logits.flatten(0, 1), classes, ignore_index=-1)}
 
     model.train()
     loop = Loop(
@@ -533,21 +587,13 @@ def train(
         own=lambda: {name: value for name, value in model.named_parameters() if value.requires_grad},
         save_every=save_every, workers=0,
     )  # fmt: skip
-    loop.run(_Batches(given, recipe.batch_size, recipe.seed), loop.resume(), steps)
+    loop.run(batches, loop.resume(), steps)
     if recipe.ema:
         model.load_state_dict(loop.average, strict=False)
     write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
-    model.eval().save(out / "mids.safetensors", half=True, trained=facts, read_tokens=recipe.read_tokens)
+    reads = {} if whole else {"read_tokens": recipe.read_tokens}
+    model.eval().save(out / "mids.safetensors", half=True, trained=facts, **reads)
     return model
-
-
-def replace_copies(recipe: Recipe) -> Recipe:
-    """A recipe whose pictures have the published encoder's size.
-
-    Args:
-        recipe: The settings.
-    """
-    return Recipe(**{**asdict(recipe), "size": 336})
 
 
 def _minilm() -> Any:

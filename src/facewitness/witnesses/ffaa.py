@@ -12,7 +12,8 @@ Who answers
     neither     the evidence alone: the strongest honest case for "genuine" and for "forged", made of what the witness
                 `rests_on` and `portrait` measured, each clause with its place. Runs on a plain install
 Who judges
-    mids        an ONNX file of `facewitness train mids`, for answers of a language model
+    mids        what `facewitness train mids` made, for answers of a language model: an ONNX file of small encoders, or
+                mids.safetensors of the published ones
     cases       `weights/ffaa_cases.onnx`, a fusion of 51 thousand numbers that reads the two cases of the evidence and
                 a grid of the picture; beside the weights it was made with it was measured to help (runs/ffaa/cases.py)
     neither     the probability of the witness that it rests on: an answer fits as well as its verdict is probable
@@ -98,7 +99,8 @@ def load(
         backend: A name of backends/ that answers; None for none.
         options: The backend's options.
         language: A folder that train/sft made, a hub name, or an object with `answer(crop, question) -> str`.
-        mids: The ONNX file of a judge of answers; needs a language model, and MiniLM's weights to read its answers.
+        mids: A judge of answers, of which there have to be some by a language model: an ONNX file, which reads them by
+            MiniLM, or the .safetensors of one with published encoders, which reads them by its own.
         rests_on: The witness whose evidence the cases are made of.
         cases: Whether the shipped judge chooses between the cases of the evidence; it knows the default witness's.
         side: Pixels of the crop that a language model sees.
@@ -149,7 +151,7 @@ class FFAA:
         self._side, self._margin = int(side), float(margin)
         self._backend: Any = None if backend is None else plugins.get("backends", backend).load(**dict(options or {}))
         self._language = _prompted(language, device, max_tokens) if isinstance(language, str) else language
-        self._decider = None if mids is None else _decider(Path(mids))
+        self._decider = None if mids is None else _decider(Path(mids), device)
         spoken = None if language is None else str(getattr(self._language, "name", language))
         self._options = {
             "backend": backend, "language": spoken,
@@ -388,19 +390,22 @@ class FFAA:
 
     def _logits(self, replies: Sequence[Reply], pixels: Pixels, face: Face) -> NDArray[np.float64]:
         """MIDS's logits of each answer with the picture."""
-        from facewitness.models import minilm
-
         assert self._decider is not None
         facts = self._decider.facts
         grammar = plugins.get("grammars", "ffa_cot")
         texts = [grammar.masked(reply.text) if facts.get("masked", True) else reply.text for reply in replies]
+        at = face.landmarks if face.landmarks is not None else face.box
+        size = int(getattr(self._decider, "size", facts.get("size", 192)))
+        affine = geometry.align(at, size, self._margin if face.landmarks is not None else 1.0)
+        crop = np.asarray(geometry.crop(pixels, affine, size), np.uint8)
+        if not isinstance(self._decider, deciding.Decider):
+            logits: NDArray[np.float64] = self._decider.logits(crop, texts)
+            return logits
+        from facewitness.models import minilm
+
         states, seen = minilm.states(texts)
         most = int(facts.get("read_tokens", 160))
-        at = face.landmarks if face.landmarks is not None else face.box
-        size = int(facts.get("size", 192))
-        affine = geometry.align(at, size, self._margin if face.landmarks is not None else 1.0)
-        crop = np.asarray(geometry.crop(pixels, affine, size), np.uint8)[None]
-        return self._decider.logits(crop=crop, text=states[:, :most], seen=seen[:, :most])
+        return self._decider.logits(crop=crop[None], text=states[:, :most], seen=seen[:, :most])
 
     def _probability(self, score: float) -> float:
         """What the score of the witness it rests on stands for."""
@@ -480,7 +485,11 @@ def _prompted(name: str, device: str, most: int) -> Any:
     return Prompted(name, device, most)
 
 
-def _decider(path: Path) -> deciding.Decider:
+def _decider(path: Path, device: str) -> Any:
+    if path.suffix == ".safetensors":
+        from facewitness.models.mids import Judge  # torch: only where a judge with published encoders is named
+
+        return Judge(path, device)
     try:
         content = weights.bytes_of(path)
     except OSError as error:
