@@ -147,6 +147,21 @@ def test_mmtt_by_the_command(tmp_path, capsys):
     reports, _ = mmtt_bench.read(tmp_path, split, tmp_path / "captions.json", tmp_path / "masks")
     numbers = mmtt_bench.measure(reports, meteor=False)
     assert numbers["masks"]["IoU"]["value"] == 100
+    halves = tmp_path / "halves"  # as the authors' script writes them: of the network's size, brought to the picture's
+    for file in (tmp_path / "masks").rglob("*.png"):
+        where = halves / file.relative_to(tmp_path / "masks")
+        where.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(file) as mask:
+            mask.resize((48, 48), Image.Resampling.NEAREST).save(where)
+    smaller, notes = mmtt_bench.read(tmp_path, split, tmp_path / "captions.json", halves)
+    for ours, whole in zip(smaller, reports, strict=True):
+        few = Image.fromarray(whole.changed).resize((48, 48), Image.Resampling.NEAREST)
+        assert np.array_equal(ours.claimed, np.asarray(few.resize((96, 96), Image.Resampling.NEAREST)))
+    assert mmtt_bench.measure(smaller, meteor=False)["masks"]["IoU"]["value"] > 75
+    with Image.open(file) as mask:
+        mask.crop((0, 0, 48, 96)).save(where)  # of other proportions: it would mark other places
+    _, notes = mmtt_bench.read(tmp_path, split, tmp_path / "captions.json", halves)
+    assert any("96 × 96, got 48 × 96" in note and "counts as an empty one" in note for note in notes)
     words = [str(tmp_path), "--captions", str(tmp_path / "captions.json"), "--split", split, "--no-meteor"]
     shown = ["--masks", str(tmp_path / "masks"), "--sheet", str(tmp_path / "sheet.png")]
     assert main(["bench", "mmtt", *words, *shown]) == 0

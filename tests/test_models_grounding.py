@@ -267,6 +267,31 @@ def test_enriching_changes_the_mask_and_can_be_switched_off(talker, words):
     assert without.enrich is None and without.instruction(("nose",)) == ft.WITHOUT
 
 
+def test_published_masks_are_compared_pixel_by_pixel_as_equation_11_says(talker):
+    pixels, mask = _pixels(1), torch.zeros(1, 40, 40)
+    mask[:, 3:9, 5:30] = 1.0
+    features = talker.encoder(pixels)
+    prompt = talker.prompt(pixels, features)
+    coarse = talker.one_view(pixels, [()])
+    assert coarse.shape[-1] < 40
+    averaged = torch.nn.functional.adaptive_avg_pool2d(mask[:, None], coarse.shape[-2:])
+    whole = torch.nn.functional.interpolate(coarse, (40, 40), mode="bilinear", align_corners=False)
+    bce = torch.nn.functional.binary_cross_entropy_with_logits
+    for fine, by_hand in ((False, bce(coarse, averaged)), (True, bce(whole, mask[:, None]))):
+        talker.fine = fine
+        told = talker.reporting(features, prompt, [()], ["The nose."], mask).mask
+        assert told.item() == pytest.approx(by_hand.item(), rel=1e-5)
+    assert ft.published(("nose",))["fine"] and not ft.small(("nose",), 9).get("fine")
+
+
+def test_reports_are_written_with_as_many_beams_as_asked(talker, monkeypatch):
+    asked, generate = [], talker.language.generate
+    monkeypatch.setattr(talker.language, "generate", lambda **more: asked.append(more["num_beams"]) or generate(**more))
+    talker.eval().speak(_pixels(1), max_tokens=4)
+    assert isinstance(talker.speak(_pixels(1), max_tokens=4, beams=3)[0].text, str)
+    assert asked == [1, 3]
+
+
 def test_it_speaks_and_is_kept_whole(talker, tmp_path):
     talker.eval()
     pixels = _pixels(2)

@@ -168,6 +168,40 @@ def test_three_stages_learn_their_own_parts_and_a_killed_run_ends_as_another(pac
     assert (tmp_path / "a" / "resolved.json").read_text() == resolved
 
 
+def test_the_prompter_learns_by_sgd_and_goes_on_after_a_kill(packed, compact, drawn, tmp_path):
+    recipe = replace(TINY, pretrain=None, fpn=replace(STAGE, optimizer="sgd", lr=0.1, steps=3))
+    options = {"pack": packed, "init_from": compact, "draws": drawn, "save_every": 1, "stages": ["fpn"]}
+    forgerytalker.train(recipe, tmp_path / "a", **options)
+    forgerytalker.train(recipe, tmp_path / "b", stop_at_step=2, **options)
+    forgerytalker.train(recipe, tmp_path / "b", **options)
+    a, b = (load_file(tmp_path / n / "fpn" / "resume.safetensors") for n in "ab")
+    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    assert any(k.endswith(".momentum_buffer") for k in a) and not any(k.endswith(".exp_avg") for k in a)
+    with pytest.raises(UnknownName, match="adamw"):
+        replace(TINY, fpn=replace(STAGE, optimizer="adam"))
+
+
+def test_what_learned_from_whole_portraits_says_so_on_its_card(packed, compact, drawn, tmp_path, monkeypatch):
+    """It was taught by whole pictures, and the witness showed it an upright crop of nothing but the mesh."""
+    from facewitness.builders import mmtt
+
+    portraits = [mmtt.Portrait(f"{n}.png", *_portrait(n), f"person-{n}") for n in range(12)]
+    mmtt.write(list(mmtt.build(portraits, copies=1, size=96, families=("attribute",))), tmp_path / "mmtt")
+    network = forgerytalker.make(TINY, network_texts(packed, drawn), compact)
+    monkeypatch.setattr(forgerytalker, "make", lambda recipe, texts, init_from: network)
+    recipe = replace(TINY, kind="hub", pretrain=None, fpn=replace(STAGE, steps=0), report=replace(STAGE, steps=1))
+    forgerytalker.train(recipe, tmp_path / "out", data=tmp_path / "mmtt")
+    card = json.loads((tmp_path / "out" / "forgerytalker.json").read_text())
+    assert card["crop"] == {"margin": forgerytalker.PORTRAIT, "whole": True}
+
+
+def _portrait(seed: int):
+    from facewitness import checks
+
+    track, clip = checks.photo(160, 160, seed)
+    return clip.frame.pixels, track.face.landmarks[:, :2]
+
+
 def network_texts(packed, drawn) -> list[str]:
     return forgerytalker.Drawn(edits.drawn(DRAWS, packed, drawn, "train"), TINY.seed).reports(slice(None))
 

@@ -36,9 +36,11 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--limit", type=int, default=60, help="the first so many pictures (60)")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--beams", type=int, default=1, help="of forgerytalker's reports; its authors' have 5 (1)")
     parser.add_argument("--masks", type=Path, help="folder for the masks, named as the pictures")
     given = parser.parse_args()
-    witness = plugins.get("witnesses", given.witness).load(weights=str(given.weights))
+    more = {"beams": given.beams} if given.witness == "forgerytalker" else {}
+    witness = plugins.get("witnesses", given.witness).load(weights=str(given.weights), **more)
     finder = plugins.get("finders", "facemesh").load()
     said = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else []
     done = {entry["img_path"] for entry in said}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,7 +81,7 @@ class Says:
     def look(self, pixels):
         return self.areas, self.mask
 
-    def speak(self, pixels, most, named):
+    def speak(self, pixels, most, named, beams=1):
         self.told = named
         return [Spoken(self.text, self.areas, tuple(named[0]), self.mask)]
 
@@ -124,6 +126,28 @@ def test_a_mask_is_cut_to_what_is_in_it():
 
 
 # -------------------------------------------------------------------------------------------------------- forgerytalker
+
+
+def test_a_portrait_is_looked_at_whole_by_what_learned_from_whole_ones(talker_file, tmp_path, seen, monkeypatch):
+    copy = Path(shutil.copytree(talker_file.parent, tmp_path / "copy")) / talker_file.name
+    card = json.loads(copy.with_suffix(".json").read_text())
+    copy.with_suffix(".json").write_text(json.dumps(card | {"crop": {"margin": 1.6, "whole": True}}))
+    witness = plugins.get("witnesses", "forgerytalker").load(weights=str(copy), words=False)
+    shown = []
+    look = witness.network.look
+    monkeypatch.setattr(witness.network, "look", lambda crop: shown.append(crop) or look(crop))
+    testimony = witness.examine(seen.track, seen.clip)
+    stretched = geometry.crop(seen.pixels, np.array([[32 / 160, 0, 0], [0, 32 / 160, 0]]), 32)
+    assert np.array_equal(shown[0][0].numpy().transpose(1, 2, 0), stretched)
+    assert testimony.mask.box == (0, 0, 160, 160)
+    wide = np.pad(seen.pixels, ((0, 0), (0, 400), (0, 0)), mode="edge")  # no portrait: a face in a larger photo
+    other = Seen.of(wide, seen.track.face.box, seen.track.face.landmarks)
+    witness.examine(other.track, other.clip)
+    affine = geometry.align(other.track.face.landmarks, 32, 1.6)
+    assert np.array_equal(shown[1][0].numpy().transpose(1, 2, 0), geometry.crop(wide, affine, 32))
+    with pytest.raises(InputError, match=r"forgerytalker\.beams: expected a number from 1"):
+        plugins.get("witnesses", "forgerytalker").load(weights=str(copy), beams=0)
+
 
 
 def test_the_report_points_and_what_it_points_at_lies_in_the_region(talker_file, seen):

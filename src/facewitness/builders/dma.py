@@ -13,7 +13,8 @@ Where the paper is silent
     boxes      whole pixels, rounded outwards and cut off where the picture ends. A region with nothing on the picture
                gets none. Hair and ears have no landmarks: `regions` lays them outside the mesh
     "face"     is a keyword of the skin in Table 6, so "The face looks fake" names the skin, and the skin gets a box
-    real faces their answers name no place that gives something away, so they have no boxes
+    real faces their answers name no place that gives something away, so they have no boxes. (Equation 1 as it stands
+               boxes what any text names; the format asks for regions "that serve as evidence")
     thoughts   ours, from a dozen of wordings: where to look, without the verdict
     descriptions   DD-VQA's answers about real faces end in a list of features ("The person has thick eyebrows, a full
                mouth"): no reason for a verdict, and a model that learns them recites them of faces it did not look at.

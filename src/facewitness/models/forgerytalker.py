@@ -32,6 +32,10 @@ Where paper and authors' code differ
     the instruction        the paper's; the code's is another text, and a gate over its labels adds half of its own
                            cross-entropy to L_full. We have no gate
     the encoder            frozen with its last layer norm, which learns in the code (LAVIS)
+    H, W of (3) and (11)   the picture's, to which `published` enlarges its logits (`fine`). `small` compares on the
+                           grid of the decoder's mask, over whose cells the true one is averaged
+    decoding               the likeliest word each time; `beams` = 5 is the code's, which besides repeats less
+                           (penalty 1.5) and writes 5 to 100 tokens
 """
 
 from __future__ import annotations
@@ -132,6 +136,7 @@ class ForgeryTalker(nn.Module):
         prior     the mask begins at the encoder's own map (`models/mask_decoder`); the small one's alone
         mirror    a mask that is shown is the mean of the picture's and its mirror image's; not in training, and not the
                   paper's: a choice of the small one, measured in runs/forgerytalker
+        fine      equations 3 and 11 are of the picture's pixels; without, of the decoder's grid
         frozen_language   T5 stays as it is
 
     Args:
@@ -164,6 +169,7 @@ class ForgeryTalker(nn.Module):
         self.fuse = _Cross(self.encoder.width, qformer.hidden_size, inner)
         self.enrich = _Cross(qformer.hidden_size, self.fpn.width, inner) if self.enriched else None
         self.prior, self.mirror = bool(config.get("prior", False)), bool(config.get("mirror", False))
+        self.fine = bool(config.get("fine", False))
         self.decoder = MaskDecoder(self.encoder.width, qformer.hidden_size, prior=self.prior, **config["decoder"])
         # for pretraining alone
         self.to_word = nn.Linear(qformer.hidden_size, qformer.vocab_size)
@@ -235,17 +241,19 @@ class ForgeryTalker(nn.Module):
 
     @torch.inference_mode()
     def speak(
-        self, pixels: Tensor, max_tokens: int = MOST_TOKENS, named: Sequence[Sequence[str]] | None = None
-    ) -> list[Spoken]:
+        self, pixels: Tensor, max_tokens: int = MOST_TOKENS, named: Sequence[Sequence[str]] | None = None,
+        beams: int = 1,
+    ) -> list[Spoken]:  # fmt: skip
         """Report and mask of RGB (N, 3, size, size) in 0..255; `named` stands in the place of the FPN's regions.
 
         Args:
             pixels: RGB (B, 3, S, S) in 0..255.
             max_tokens: Of an answer, at most.
             named: Areas that are named, for each picture.
+            beams: Beginnings of a report that are followed at once.
         """
         features = self.encoder(pixels)
-        return self.speak_of(pixels, features, max_tokens, named)
+        return self.speak_of(pixels, features, max_tokens, named, beams)
 
     @torch.inference_mode()
     def look(self, pixels: Tensor) -> tuple[dict[str, float], NDArray[np.float32]]:
@@ -269,7 +277,7 @@ class ForgeryTalker(nn.Module):
     @torch.inference_mode()
     def speak_of(
         self, pixels: Tensor, features: Features, max_tokens: int = MOST_TOKENS,
-        named: Sequence[Sequence[str]] | None = None,
+        named: Sequence[Sequence[str]] | None = None, beams: int = 1,
     ) -> list[Spoken]:  # fmt: skip
         """As `speak`, of pictures whose features are known.
 
@@ -278,6 +286,7 @@ class ForgeryTalker(nn.Module):
             features: Of the encoder, of N pictures.
             max_tokens: Of an answer, at most.
             named: Areas that are named, for each picture.
+            beams: Beginnings of a report that are followed at once.
         """
         prompt = self.prompt(pixels, features)
         regions = self.named(prompt) if named is None else [tuple(names) for names in named]
@@ -288,8 +297,9 @@ class ForgeryTalker(nn.Module):
         masks = enlarged(logits, self.size)[:, 0].sigmoid().float().cpu().numpy()
         inputs, attention = self._prompt(queries, instructions)
         written = self.language.generate(
-            inputs_embeds=inputs, attention_mask=attention, max_new_tokens=max_tokens, do_sample=False, num_beams=1
-        )
+            inputs_embeds=inputs, attention_mask=attention, max_new_tokens=max_tokens, do_sample=False,
+            num_beams=beams,
+        )  # fmt: skip
         words = self.reader.words(written)
         chances = prompt.logits.sigmoid().cpu().tolist()
         return [
@@ -382,6 +392,8 @@ class ForgeryTalker(nn.Module):
 
     def _mask_loss(self, talk: _Talk, prompt: Prompt | None, mask: Tensor) -> Tensor:
         logits = self._masks(talk, prompt)
+        if self.fine:
+            logits = F.interpolate(logits, mask.shape[-2:], mode="bilinear", align_corners=False)
         truth = F.adaptive_avg_pool2d(mask[:, None], logits.shape[-2:]) if mask.shape[-2:] != logits.shape[-2:] else (
             mask[:, None]
         )  # fmt: skip
@@ -453,7 +465,7 @@ class ForgeryTalker(nn.Module):
         """
         return network_of(
             cls, path, "forgerytalker", ("encoder", "fpn", "qformer", "language", "decoder"),
-            ("queries", "labels", "enrich", "fpn_prompt", "fuse", "frozen_language", "prior", "mirror"),
+            ("queries", "labels", "enrich", "fpn_prompt", "fuse", "frozen_language", "prior", "mirror", "fine"),
         )  # fmt: skip
 
 
@@ -546,7 +558,8 @@ def published(labels: Sequence[str], **changes: Any) -> dict[str, Any]:
                      "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "pad_token_id": 0,
                      "eos_token_id": 1, "decoder_start_token_id": 0},
         "decoder": {"hidden": 256, "further": 3},
-        "labels": list(labels), "enrich": True, "fpn_prompt": True, "fuse": 768, "frozen_language": True, **changes,
+        "labels": list(labels), "enrich": True, "fpn_prompt": True, "fuse": 768, "fine": True,
+        "frozen_language": True, **changes,
     }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ pass of stage 2) says otherwise or says more, a switch takes its way, and runs/k
     | L_loc | Dice | focal + Dice | `focal = 1` |
     | width of the locator | 32 | 128 | `locator_width = 128` |
 
+Without a switch: there the maps of equation 1 are brought to 224 × 224 before anything reads them.
 Their stage 1 is not published, so that equations 2 and 3 and what learned there cannot be compared.
 Where both are silent
     several sentences   of a class are averaged as unit vectors; F_text has unit length, as both text encoders were

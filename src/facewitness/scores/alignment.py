@@ -11,7 +11,8 @@ Example: the text "The nose is blurred and the left eye is too dark." names nose
 mouth. One region of three is in both: 1/3.
 
 The truth is asked for one thing: on a pristine face there is nothing to point at, a good reply says in words that the
-eyes look natural and draws no box, so the score is None. Agreement is not correctness: `regions` and `boxes` see that.
+eyes look natural and draws no box, so the score is None (equation 6 as it stands counts there, too). Agreement is not
+correctness: `regions` and `boxes` see that.
 """
 
 from __future__ import annotations

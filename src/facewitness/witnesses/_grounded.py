@@ -128,6 +128,7 @@ class Loaded:
             what = "which is missing" if margin is None else f"from 0.5 to 10, got {margin!r:.80}"
             raise WeightsError(f"'{file.with_suffix('.json')}': expected crop.margin, {what}. {how}")
         self._margin, self._size, self._talks, self._max_tokens = float(margin), self.network.size, words, max_tokens
+        self._whole = facts["crop"].get("whole") is True  # it learned from whole portraits
         # strength: share of mentions that were right, None where nobody measured; least: chance of a region from which
         # on words may name it, chosen where it was measured
         self._strength, least = facts.get("strength"), facts.get("least", 0.0)

@@ -13,10 +13,20 @@ from facewitness.types import Box, Face, Mask
 GRID = 96  # samples along the longer side of a mask's box: the networks' masks have 48 to 56, or a crop's own 224
 
 
-def crop_map(face: Face, size: int, margin: float) -> geometry.Affine:
-    """The map from a face's frame to its upright crop of `size` pixels."""
+_PORTRAIT = 2.0  # sides of a portrait over its face's longer side, at most
+
+
+def crop_map(face: Face, size: int, margin: float, whole: bool = False) -> geometry.Affine:
+    """The map from a face's frame to its upright crop of `size` pixels.
+
+    With `whole` a portrait is shown as it is, its sides stretched to the square, as a network learned from it.
+    """
     if face.landmarks is None:
         return geometry.align(face.box, size, 1.0)  # a ready crop has its margin already
+    extent = float(np.ptp(np.asarray(face.landmarks)[:, :2], axis=0).max())
+    width, height = face.at.width, face.at.height
+    if whole and max(width, height) <= _PORTRAIT * extent:
+        return np.array([[size / width, 0, 0], [0, size / height, 0]])
     return geometry.align(face.landmarks, size, margin)
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from facewitness import geometry, regions
 from facewitness.calibration import decided
-from facewitness.errors import BackendError, WeightsError
+from facewitness.errors import BackendError, InputError, WeightsError
 from facewitness.models.fifa import title as spoken
 from facewitness.models.forgerytalker import ForgeryTalker
 from facewitness.phrases import capital, listed, percent
@@ -56,7 +56,9 @@ COVERED = 0.5  # of a region in the mask, from which on a report that leaves it 
 AREAS = regions.DIALECTS["mmtt"]  # the tree's regions of each of the 21 labels, as far as it has them
 
 
-def load(weights: str | None = None, device: str = "cpu", words: bool = True, max_tokens: int = 120) -> Talker:
+def load(
+    weights: str | None = None, device: str = "cpu", words: bool = True, max_tokens: int = 120, beams: int = 1
+) -> Talker:
     """The witness, ready to examine.
 
     Args:
@@ -65,12 +67,14 @@ def load(weights: str | None = None, device: str = "cpu", words: bool = True, ma
         device: torch's name of one.
         words: Whether it writes a report; without it examines faster.
         max_tokens: Of a report.
+        beams: Beginnings of a report that are followed at once: 1 writes the likeliest word each time, its authors'
+            numbers are of 5.
 
     Raises:
         WeightsError: The weights are missing, damaged or of another kind.
-        InputError: The device is unknown.
+        InputError: The device is unknown, or a number cannot be.
     """
-    return Talker(weights, device, words, max_tokens)
+    return Talker(weights, device, words, max_tokens, beams)
 
 
 class Talker(_grounded.Loaded):
@@ -79,8 +83,12 @@ class Talker(_grounded.Loaded):
     name = "forgerytalker"
     network: ForgeryTalker
 
-    def __init__(self, path: str | None, device: str, words: bool, max_tokens: int):
+    def __init__(self, path: str | None, device: str, words: bool, max_tokens: int, beams: int = 1):
+        if not 1 <= beams <= 100:
+            raise InputError(f"forgerytalker.beams: expected a number from 1 to 100, got {beams}")
         super().__init__(HOW, ForgeryTalker.load, path, device, words, max_tokens)
+        self._beams = beams
+        self._options |= {"beams": beams} if beams > 1 else {}
         learned = self.facts.get("artefacts", [])  # how the sentences end that it learned; none of people's reports
         if not isinstance(learned, list) or not all(isinstance(words, str) and words for words in learned):
             raise WeightsError(f"forgerytalker: expected on the card artefacts as texts, got {learned!r:.80}. {HOW}")
@@ -171,7 +179,7 @@ class Talker(_grounded.Loaded):
         return Testimony(self.name, max(areas.values()), mask)
 
     def _crop(self, face: Face, pixels: Pixels) -> tuple[geometry.Affine, torch.Tensor]:
-        affine = _places.crop_map(face, self._size, self._margin)
+        affine = _places.crop_map(face, self._size, self._margin, self._whole)
         crop = geometry.crop(pixels, affine, self._size)
         return affine, torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1)))[None].to(self._device).float()
 
@@ -183,7 +191,8 @@ class Talker(_grounded.Loaded):
         touched = tuple(name for name in named if self._touches(name, face, mask, to_grid))
         score = max(areas.values())
         closed = bool(named) and self.calibration is not None and decided(score, self.calibration) == "real"
-        answer = self.network.speak(crop, self._max_tokens, named=[() if closed else touched or named])[0]
+        about = [() if closed else touched or named]
+        answer = self.network.speak(crop, self._max_tokens, named=about, beams=self._beams)[0]
         text, repeated = _once(answer.text)
         text, broken = _whole(text, self._artefacts)
         parts, findings, without = _grounded.marked(
