@@ -149,7 +149,6 @@ def test_a_portrait_is_looked_at_whole_by_what_learned_from_whole_ones(talker_fi
         plugins.get("witnesses", "forgerytalker").load(weights=str(copy), beams=0)
 
 
-
 def test_the_report_points_and_what_it_points_at_lies_in_the_region(talker_file, seen):
     witness = plugins.get("witnesses", "forgerytalker").load(weights=str(talker_file))
     face = seen.track.face
