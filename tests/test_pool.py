@@ -64,6 +64,42 @@ def slept(_: Analyzer, seconds: float) -> None:
     time.sleep(seconds)
 
 
+class Particular(Exception):
+    """An error that pickle writes, and cannot make again."""
+
+    def __init__(self, message: str, *, status: int):
+        super().__init__(message)
+
+
+class Unreadable:
+    """A result that pickle writes, and cannot make again."""
+
+    def __reduce__(self):
+        return Particular, ("a result",)
+
+
+def particular(_: Analyzer) -> None:
+    raise Particular("the server is down", status=503)
+
+
+def unreadable(_: Analyzer) -> Unreadable:
+    return Unreadable()
+
+
+def test_what_cannot_travel_between_processes_is_told_and_the_pool_goes_on():
+    with Pool(1, finder="whole", witnesses=(Brightness(),)) as pool:
+        for future, sentence in (
+            (pool.call(particular), "Particular: the server is down"),
+            (pool.call(unreadable), "expected a result that can travel"),
+            (pool.call(lambda _: None), "expected what can travel to another process"),
+        ):
+            with pytest.raises(FacewitnessError, match=sentence):
+                future.result(60)
+        assert pool.submit(memoryview(jpeg(painted(60)))).result(60).status == "ok"
+        with pytest.raises(InputError, match="expected a number of seconds"):
+            pool.submit(b"", lambda source: 1.0)
+
+
 def test_calls_come_before_pictures_and_each_in_its_turn(tmp_path):
     with Pool(1, finder="whole", witnesses=(Brightness(),)) as pool:
         pool.call(slept, 0.5)

@@ -617,11 +617,13 @@ def source_name(source: object) -> str:
 
 
 def portable(source: Source) -> Source:
-    """The source as what can travel to another process: an open file becomes its bytes.
+    """The source as what can travel to another process: an open file and a view of bytes become bytes.
 
     Args:
         source: A path, bytes, an open file, a PIL image or pixels.
     """
+    if isinstance(source, memoryview):
+        return bytes(source)
     return source.read(media.MAX_BYTES + 1) if hasattr(source, "read") else source
 
 

@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
@@ -76,7 +77,7 @@ def analyze_many(
         InputError: fewer than one job, or one source instead of several.
         Whatever `Analyzer` and `then` raise.
     """
-    _check("analyze_many", jobs, then, seconds)
+    _check("analyze_many", jobs, then, None if callable(seconds) else seconds)
     expect("analyze_many", sources, Iterable, "several sources", "Put them into a list.")
     if isinstance(sources, str | bytes | PathLike):  # a text is many letters to Python
         raise InputError(f"analyze_many: expected several sources, got one, {sources!r:.80}; put it into a list")
@@ -102,8 +103,7 @@ def _check(where: str, jobs: Any, function: Any, seconds: Any) -> None:
         raise InputError(f"{where}: expected at least one job, got {came(jobs)}.")
     if not callable(function):
         raise InputError(f"{where}: expected a function, got {came(function)}.")
-    if not callable(seconds):
-        expect(f"{where}: seconds", seconds, (Real, NoneType), "a number of seconds or None")
+    expect(f"{where}: seconds", seconds, (Real, NoneType), "a number of seconds or None")
 
 
 _GUARD = 'In a script, call analyze_many under `if __name__ == "__main__":`; or try with one job.'
@@ -159,7 +159,7 @@ class Pool(Generic[T]):
             **asked: the other keyword arguments of `Analyzer.analysis`: `name`, `reading`.
 
         Raises:
-            InputError: the pool is closed, or the source is no picture that can travel to another process.
+            InputError: the pool is closed. That of a source that cannot travel to another process is the future's.
         """
         _check("Pool.submit", 1, report_of if tell is None else tell, seconds)
         task = _Task(Future(), self._seconds if seconds is None else seconds, tell, portable(source), asked)
@@ -275,7 +275,11 @@ class Pool(Generic[T]):
                     task.future.set_exception(FacewitnessError(f"No process could be started ({why}). {_GUARD}"))
                     continue
                 self._workers.append(idle)
-            idle.give(task)
+            try:
+                idle.give(task)
+            except Exception as error:  # a stranger's object, and whatever pickling it raises
+                asked = f"Pool: expected what can travel to another process, got what cannot ({error})."
+                task.future.set_exception(InputError(asked))
 
     def _end_stopped(self) -> None:
         """End the processes of what is to be stopped."""
@@ -289,10 +293,14 @@ class Pool(Generic[T]):
         """Take what a process has to say: that it has loaded, a piece of what it is asked, a result, or an error."""
         assert worker.task is not None
         try:
-            kind, value = pickle.loads(worker.pipe.recv_bytes())
+            content = worker.pipe.recv_bytes()
         except (EOFError, OSError):
             self._lose(worker, "")
             return
+        try:
+            kind, value = pickle.loads(content)
+        except Exception as error:  # a result's own code
+            kind, value = "broken", FacewitnessError(f"Pool: expected a result that can travel, got {error}.")
         if kind == "loaded":
             worker.loaded(value)
         elif kind == "piece":
@@ -383,11 +391,13 @@ class _Worker(Generic[T]):
         self._latest = self._waited = 0.0
 
     def give(self, task: _Task) -> None:
+        asked = (task.function, task.source, task.asked, task.args, task.hear is not None)
+        content = ForkingPickler.dumps(asked)
         self.task = task
         if self.made_by is not None:
             self._start_clock()
         with suppress(OSError):  # dead already: reading the result will tell
-            self.pipe.send((task.function, task.source, task.asked, task.args, task.hear is not None))
+            self.pipe.send_bytes(content)
 
     def loaded(self, made_by: Mapping[str, Any]) -> None:
         self.made_by = made_by
@@ -461,7 +471,7 @@ def _work(pipe: Connection, then: Callable[[Analysis], Any], options: Mapping[st
         except (EOFError, BrokenPipeError):
             raise
         except Exception as error:
-            say("broken", error)
+            say("broken", _picklable(error))
 
 
 def _call(
@@ -472,9 +482,18 @@ def _call(
     try:
         result = function(analyzer, *args, **hear)
     except Exception as error:
-        say("raised", error)
+        say("raised", _picklable(error))
     else:
         say("result", result)
+
+
+def _picklable(error: Exception) -> Exception:
+    """An error that can be told to another process: itself, or its words where it cannot be made again there."""
+    try:
+        pickle.loads(pickle.dumps(error))
+        return error
+    except Exception:  # an __init__ that takes more than the message
+        return FacewitnessError(f"{type(error).__name__}: {error}")
 
 
 class _Teller:
