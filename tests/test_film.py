@@ -102,6 +102,18 @@ def test_frames_beyond_the_room_for_them_are_decoded_again(monkeypatch):
     assert [frame.index for frame in read.frames()] == [at.index for at in refs]
 
 
+def test_passes_over_a_film_do_not_end_each_other_unseen(monkeypatch):
+    monkeypatch.setattr(film, "MOST_KEPT", 0)
+    content = films.film(30)
+    read, plain = film.read(content, Sampling(frames=10)), films.decoded(content)
+    refs = read.refs()
+    assert np.array_equal(read.at(refs[2]).pixels, plain[refs[2].index])
+    assert len(list(read.frames())) == 10
+    assert np.array_equal(read.at(refs[5]).pixels, plain[refs[5].index])
+    with pytest.raises(InputError, match="one pass over the film at a time"):
+        list(map(read.at, (frame.at for frame in read.frames())))
+
+
 def test_variable_frame_rate_is_sampled_by_time():
     times = [0, 1, 2, 3, 4, 5, 6, 7, 50, 75]  # eight frames in a third of a second, then two long ones
     content = films.film(10, "mkv", times=times)

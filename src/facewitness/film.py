@@ -748,6 +748,7 @@ class _Passes:
         )
 
     def watch(self, seconds: float | None) -> Iterator[Seen]:
+        self.close()  # one process decodes for one pass at a time
         step = None if seconds is None else max(1, round(seconds / self.survey.base))
         first: NDArray[np.float64] | None = None
         still, judged = True, list[float]()  # the seconds of the frames that are judged
@@ -874,6 +875,10 @@ class _Passes:
                 if keep and (header["judged"] or header["burst"]):
                     self._keep(frame, header["judged"])
                 yield Seen(frame, header["judged"], header["cut"], header["burst"])
+            raise InputError(
+                f"'{self.label}': expected one pass over the film at a time, got another before this one was over. Ask "
+                "for frames behind the loop over them."
+            )
         except EOFError:
             how = self.decoder.how_it_ended
             self.notes[f"The process that decoded this film {how} at {clock(last)}; it was analysed up to there."] = (
