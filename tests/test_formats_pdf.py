@@ -115,3 +115,16 @@ def test_a_film_has_its_curve():
     shown = dataclasses.replace(made, people=(dataclasses.replace(person, timeline=line, verdict=verdict),))
     text = words(pdf.render(shown, clip_of(made)))
     assert "Probability of forgery at each judged moment" in text and "Shaded: it looks forged" in text
+
+
+def test_who_is_seen_in_a_film_is_called_a_person(crowd):
+    made, _ = crowd
+    at = [FrameRef(2048, 1365, index, index / 2) for index in (6, 7)]
+    people = []
+    for person in made.people[:2]:
+        faces = tuple(dataclasses.replace(person.face, at=each) for each in at)
+        people.append(dataclasses.replace(person, track=dataclasses.replace(person.track, faces=faces)))
+    medium = dataclasses.replace(made.medium, fps=2.0, frames=20)
+    text = words(pdf.render(dataclasses.replace(made, medium=medium, people=tuple(people))))
+    assert "Person 1: Fake" in text and "Person Answer" in text and "Of every person: " in text
+    assert "Face 1" not in text

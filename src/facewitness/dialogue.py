@@ -1043,7 +1043,9 @@ class Dialogue:
             case "means":
                 parts = [self._meaning(question, here)]
             case "left":
-                parts = [advice.SIDES, f"Faces are numbered {self._order}." if len(self.report.people) > 1 else ""]
+                n = len(self.report.people)
+                who = someone(self._film, n).capitalize()
+                parts = [advice.SIDES, f"{who} are numbered {self._order}." if n > 1 else ""]
             case "files":
                 parts = [advice.FILES]
             case "next":

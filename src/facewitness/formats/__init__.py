@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.overtime import clock, stretches
+from facewitness.overtime import clock, digits, stretches
 from facewitness.phrases import error_rates, is_film, known, percent, someone, visible
 from facewitness.types import Face, Finding, FrameRef, Mask, PersonReport, Quality, Reply, Report, Testimony, Verdict
 
@@ -187,6 +188,19 @@ def film_frame(report: Report) -> FrameRef | None:
     return max(suspicious.timeline, key=lambda moment: -1.0 if moment.fake is None else moment.fake).at
 
 
+def examined(report: Report, film: FrameRef | None) -> str:
+    """What a drawn picture is, as a sentence begins: the picture, or a film's frame at its moment.
+
+    Args:
+        report: A finished analysis.
+        film: The frame of a film; None for a photo.
+    """
+    if film is None:
+        return "The picture as it was examined, upright"
+    fine = max(digits([face.at.seconds for face in person.track.faces]) for person in report.people)
+    return f"The film at {clock(film.seconds or 0.0, fine)} (frame {film.index}), upright"
+
+
 def mask_at(person: PersonReport, at: FrameRef | None) -> Mask | None:
     """A person's mask in one frame of a film, None where there is none; for a photo (no frame named) the one.
 
@@ -212,7 +226,7 @@ def seen_at(person: PersonReport, at: FrameRef | None) -> list[tuple[int, Findin
     for index, finding in enumerate(person.findings):
         place = next((p for p in finding.places if p.at is not None and p.at.index == at.index), None)
         if place is not None:
-            seen.append((index, Finding((place,), finding.claim, finding.strength)))
+            seen.append((index, replace(finding, places=(place,))))
     return seen
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from facewitness.case import NEITHER, level_for, mismatch
 from facewitness.formats import provenance, worth
-from facewitness.phrases import headline, known, listed, odds, places_of, visible, word
+from facewitness.phrases import headline, is_film, known, listed, odds, places_of, someone, visible, word
 from facewitness.types import Case, PersonReport, Report, Testimony, Verdict
 
 METHOD_HEAD = ("method and version", "settings", "what it is made to tell", "what it found", "what it cannot show")
@@ -158,7 +158,8 @@ def _witness(described: Mapping[str, Any], report: Report) -> tuple[str, ...]:
         if testimony.witness == name
     ]
     sentences = [*problems, *(_of_file(testimony) for testimony in about)]
-    sentences += [_of_face(number, testimony, report.people[number - 1]) for number, testimony in of_faces]
+    who = someone(is_film(report)).capitalize()
+    sentences += [f"{who} {n}: {_of_face(testimony, report.people[n - 1])}" for n, testimony in of_faces]
     return (
         f"Witness: {visible(name)}",
         _settings(described, "none"),
@@ -178,10 +179,10 @@ def _of_file(testimony: Testimony) -> str:
     return " ".join(claims) if claims else "Nothing was found in the file."
 
 
-def _of_face(number: int, testimony: Testimony, person: PersonReport) -> str:
+def _of_face(testimony: Testimony, person: PersonReport) -> str:
     score = "would not say" if testimony.fake is None else f"score {testimony.fake:.3f}"
     places = listed(dict.fromkeys(places_of(finding) for finding in testimony.findings or person.findings))
-    return f"Face {number}: {score}, {f'places {places}' if places else 'no place named'}."
+    return f"{score}, {f'places {places}' if places else 'no place named'}."
 
 
 # -------------------------------------------------------------------------------------------- rates and conclusion
@@ -211,11 +212,12 @@ def _conclusion(case: Case) -> Iterator[tuple[str, str]]:
 
 def _support(report: Report) -> Iterator[str]:
     """What the measured error rates alone would support, a sentence a face."""
+    who = someone(is_film(report)).capitalize()
     for number, person in enumerate(report.people, start=1):
         ratio = likelihood_ratio(person.verdict, report.made_by)
         if ratio is None:
             yield (
-                f"Face {number}: no likelihood ratio follows from the measured error rates for this answer "
+                f"{who} {number}: no likelihood ratio follows from the measured error rates for this answer "
                 f"({word(person.verdict.label).lower()}{_chance(person.verdict)})."
             )
             continue
@@ -225,7 +227,7 @@ def _support(report: Report) -> Iterator[str]:
         ends = ("forged", "genuine") if forged else ("genuine", "forged")
         what = level if level == NEITHER else f"{level} for a {ends[0]} face over a {ends[1]} one"
         yield (
-            f"Face {number}: of the held-out faces, {ends[0]} ones got this answer {_times(middle)} times as often as "
+            f"{who} {number}: of the held-out faces, {ends[0]} ones got this answer {_times(middle)} times as often as "
             f"{ends[1]} ones (95 % interval {_times(low)} to {_times(high)}). Were the exhibit like those faces, that "
             f"alone would be {what}, by the interval's lower end."
         )

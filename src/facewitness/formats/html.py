@@ -30,6 +30,7 @@ from facewitness.formats import (
     called,
     cases,
     dimensions,
+    examined,
     face_at,
     film_frame,
     fits,
@@ -46,7 +47,7 @@ from facewitness.formats import (
 )
 from facewitness.markup import document
 from facewitness.markup import element as _e
-from facewitness.overtime import clock, digits, seen
+from facewitness.overtime import seen
 from facewitness.phrases import (
     KIND_WORDS,
     headline,
@@ -321,10 +322,7 @@ def _picture(report: Report, clip: Clip | None) -> Element | None:
         width, height = frame.width, frame.height
         source, shown = _photograph(frame.pixels, LONGEST)
         ground = _e("image", href=source, x=0, y=0, width=width, height=height)
-        note = "The picture as it was examined, upright"
-        if film is not None:
-            fine = max(digits([face.at.seconds for face in person.track.faces]) for person in report.people)
-            note = f"The film at {clock(film.seconds or 0.0, fine)} (frame {film.index}), upright"
+        note = examined(report, film)
         if shown != (width, height):
             note += f", scaled from {width} × {height} to {shown[0]} × {shown[1]} pixels for this page"
         note += f"; shown as JPEG, quality {JPEG_QUALITY}. Judge fine traces on the file itself."

@@ -46,6 +46,7 @@ from facewitness.formats import (
     band,
     called,
     dimensions,
+    examined,
     face_at,
     film_frame,
     heat,
@@ -62,12 +63,14 @@ from facewitness.overtime import clock, share, stretches
 from facewitness.phrases import (
     KIND_WORDS,
     headline,
+    is_film,
     limits_of,
     listed,
     measured_in_words,
     odds,
     percent,
     places_of,
+    someone,
     visible,
     word,
 )
@@ -525,9 +528,7 @@ def _picture(report: Report, clip: Clip | None) -> Iterator[Flowable]:
             drawing.boxes.append((face.box, str(number), person.verdict.label))
     note = "The picture itself is not part of this report; only the places are drawn."
     if pixels is not None:
-        note = "The picture as it was examined, upright"
-        if film is not None:
-            note = f"The film at {clock(film.seconds or 0.0)} (frame {film.index}), upright"
+        note = examined(report, film)
         if drawing.shown != (pixels.shape[1], pixels.shape[0]):
             note += f", scaled to {drawing.shown[0]} × {drawing.shown[1]} pixels"
         note += f"; shown as JPEG, quality {JPEG_QUALITY}. Judge fine traces on the file itself."
@@ -540,7 +541,8 @@ def _picture(report: Report, clip: Clip | None) -> Iterator[Flowable]:
 def _overview(report: Report) -> Iterator[Flowable]:
     if len(report.people) < 2:
         return
-    rows: list[list[Any]] = [[_text(name, TINY) for name in ("Face", "Answer", "Probability", "Places")]]
+    heads = (someone(is_film(report)).capitalize(), "Answer", "Probability", "Places")
+    rows: list[list[Any]] = [[_text(name, TINY) for name in heads]]
     for number, person in enumerate(report.people, start=1):
         places = ", ".join(map(places_of, person.findings)) or "no place named"
         label = _style(7.6, fontName="SansBold", textColor=_tone(person.verdict.label))
@@ -597,12 +599,15 @@ def _faces(report: Report, clip: Clip | None) -> Iterator[Flowable]:
     """A card a face: two beside each other where there are several and little is said of them."""
     if not report.people:
         return
+    film = is_film(report)
+    several = someone(film, 2)
     if len(report.people) > 1:
         yield CondPageBreak(62 * mm)
-        yield _text("Faces", HEADING)
+        yield _text(several.capitalize(), HEADING)
     shared = _shared(report)
     for text, numbers in shared.items():
-        who = "every face" if len(numbers) == len(report.people) else f"faces {listed(map(str, numbers))}"
+        every = len(numbers) == len(report.people)
+        who = f"every {someone(film)}" if every else f"{several} {listed(map(str, numbers))}"
         yield _text(f"Of {who}: {text}", _style(7.6, textColor=MUTED, spaceAfter=0.8 * mm))
     narrow = (WIDTH - GUTTER) / 2
     waiting: list[list[Flowable]] = []
@@ -640,7 +645,7 @@ def _row(cards: Sequence[list[Flowable]], width: float) -> Iterator[Flowable]:
 
 def _title(number: int, person: PersonReport, report: Report) -> list[Flowable]:
     verdict = person.verdict
-    label = _Headline(verdict.label, f"Face {number}: {word(verdict.label)}", 10.5)
+    label = _Headline(verdict.label, f"{someone(is_film(report)).capitalize()} {number}: {word(verdict.label)}", 10.5)
     parts: list[Flowable] = [label, _text(odds(verdict), _style(8.5, fontName="SansBold"))]
     alone = len(report.people) == 1 and report.verdict is not None and report.verdict.reasons == verdict.reasons
     if not alone:
