@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -112,6 +113,13 @@ def test_passes_over_a_film_do_not_end_each_other_unseen(monkeypatch):
     assert np.array_equal(read.at(refs[5]).pixels, plain[refs[5].index])
     with pytest.raises(InputError, match="one pass over the film at a time"):
         list(map(read.at, (frame.at for frame in read.frames())))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a file without a name cannot be read there")
+def test_a_film_given_as_bytes_has_no_name_that_a_killed_process_would_leave(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    read = film.read(films.film(10), Sampling(frames=2))
+    assert len(list(read.frames())) == 2 and not list(tmp_path.iterdir())
 
 
 def test_variable_frame_rate_is_sampled_by_time():

@@ -243,7 +243,8 @@ def test_saved_and_loaded_it_says_the_same(small, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:.*treespec.*:FutureWarning")  # torch 2.13's exporter warns of itself
 @pytest.mark.filterwarnings("ignore:.*axis name.*:UserWarning")
-@pytest.mark.parametrize("whole", [pytest.param(True, marks=pytest.mark.slow), False])
+@pytest.mark.slow  # an export takes ten seconds; by default one is made, KFD's
+@pytest.mark.parametrize("whole", [True, False])
 def test_without_torch_the_numbers_are_the_same(tmp_path, whole):
     torch.manual_seed(0)
     small = mids.MIDS(mids.SmallEncoders(size=64, text=24), width=16, heads=2, iterations=1).eval()  # exports soonest

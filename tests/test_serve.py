@@ -92,7 +92,7 @@ class Process:
 
 def test_a_server_that_is_killed_loses_no_job_and_does_none_twice(tmp_path):
     data, accepted = tmp_path / "data", []
-    for turn in range(3):
+    for turn in range(2):
         server = Process(data)
         for i in range(8):
             content = jpeg(painted(10 + i, 64)) + bytes(turn)

@@ -304,16 +304,30 @@ class _File:
 
     @classmethod
     def of_bytes(cls, content: bytes, label: str, max_bytes: int) -> _File:
-        file = tempfile.NamedTemporaryFile(prefix="facewitness-", suffix=".film")  # noqa: SIM115 -- lives as long as the film
+        file, path = _temporary()
         try:
             file.write(content)
             file.flush()
-            made = cls(Path(file.name), label, max_bytes)
+            made = cls(path, label, max_bytes)
         except BaseException:
             file.close()
             raise
         weakref.finalize(made, file.close)
         return made
+
+
+def _temporary() -> tuple[IO[bytes], Path]:
+    """A file that lives until it is closed, and where the decoder finds it.
+
+    It has no name where the system lets it be found without one: a process that is killed would leave it behind.
+    """
+    file: IO[bytes] = tempfile.TemporaryFile(prefix="facewitness-")  # noqa: SIM115 -- lives as long as the film
+    path = Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+    if not path.exists():
+        file.close()
+        file = tempfile.NamedTemporaryFile(prefix="facewitness-", suffix=".film")  # noqa: SIM115 -- the same
+        path = Path(file.name)
+    return file, path
 
 
 def _film_inside(content: bytes) -> bytes:

@@ -39,6 +39,7 @@ from facewitness.types import Analysis, Hear, Problem, Report
 
 T = TypeVar("T")
 _OFTEN = 0.2  # seconds between two words about one step
+_GOODBYE = 2  # seconds in which processes may end by themselves
 _PATIENCE = 10  # times the seconds that something may take, where its process waits for a core all the while
 
 
@@ -219,8 +220,9 @@ class Pool(Generic[T]):
         self._thread.join()
         for worker in self._workers:
             worker.pipe.close()  # its next read or write fails, and it ends
+        until = time.monotonic() + _GOODBYE  # for all together: many may be in the midst of a picture
         for worker in self._workers:
-            worker.end()
+            worker.end(until)
         for future in [task.future for task in (*self._urgent, *self._waiting)] + [
             w.task.future for w in self._workers if w.task
         ]:
@@ -326,7 +328,7 @@ class Pool(Generic[T]):
             worker.process.kill()
             worker.process.join()
         worker.pipe.close()
-        worker.end()
+        worker.end(time.monotonic() + _GOODBYE)
         return task
 
     def _lose(self, worker: _Worker[T], why: str, kill: bool = False) -> None:
@@ -421,8 +423,9 @@ class _Worker(Generic[T]):
             self.deadline = min(max(later, now + _OFTEN), self._latest)
         return self.deadline <= now
 
-    def end(self) -> None:
-        self.process.join(5)
+    def end(self, until: float) -> None:
+        """Wait until this moment of the monotonic clock for the process to end by itself, then kill it."""
+        self.process.join(max(0.0, until - time.monotonic()))
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
