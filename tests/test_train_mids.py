@@ -206,8 +206,8 @@ def test_the_published_judge_reads_whole_answers_and_sees_each_picture_anew(enco
     order = [drawn[step]["rows"].argsort() for step in (0, 1)]
     assert not torch.equal(drawn[0]["pixels"][order[0]], drawn[1]["pixels"][order[1]])
     judge = mids_model.Judge(tmp_path / "out" / "mids.safetensors")
-    assert judge.size == 32 and judge.facts["masked"]
-    crop = np.full((32, 32, 3), 90, np.uint8)
+    assert judge.facts["masked"]
+    crop = np.full((224, 224, 3), 90, np.uint8)
     ours = judge.logits(crop, ["A face.", "The nose is smeared."])
     states, seen = model.encoders.read(["A face.", "The nose is smeared."])
     with torch.no_grad():

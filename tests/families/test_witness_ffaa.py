@@ -229,7 +229,7 @@ def test_a_judge_with_published_encoders_reads_the_answers_itself(monkeypatch, t
     class Judge:
         """As models/mids.Judge."""
 
-        name, sha256, size, facts = "mids.safetensors", "00", 48, {"masked": True}
+        name, sha256, facts = "mids.safetensors", "00", {"masked": True}
 
         def __init__(self, path, device):
             assert (path, device) == (tmp_path / "mids.safetensors", "cpu")
@@ -244,7 +244,7 @@ def test_a_judge_with_published_encoders_reads_the_answers_itself(monkeypatch, t
     testimony = examined(made)
     assert testimony.reply.label == "real" and testimony.reply.match == pytest.approx(1 / (1 + np.exp(-2)))
     ((shape, texts),) = asked
-    assert shape == (48, 48, 3) and len(texts) == 3 and not any("Analysis result" in text for text in texts)
+    assert shape == (224, 224, 3) and len(texts) == 3 and not any("Analysis result" in text for text in texts)
     assert made.made_by()["weights"]["mids.safetensors"] == "00"
 
 

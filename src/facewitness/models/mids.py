@@ -38,6 +38,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from facewitness.errors import InputError, MissingExtra, UnknownName, WeightsError
@@ -499,6 +500,19 @@ class MIDS(nn.Module):
         return model.eval(), card
 
 
+def sized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """A crop at the size of the published image encoder, as CLIP's own processor makes it: bicubic.
+
+    Args:
+        picture: RGB uint8 (H, W, 3); the published one is of 224 px.
+        size: Of the encoder, pixels.
+
+    Returns:
+        RGB uint8 (size, size, 3).
+    """
+    return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC))
+
+
 class Judge:
     """A saved MIDS with published encoders, which reads answers by its own T5; else as `models/deciding.Decider`.
 
@@ -510,7 +524,6 @@ class Judge:
         name: Of the file.
         sha256: Of the file.
         facts: Its card.
-        size: Side of the crops that it takes, pixels.
 
     Raises:
         WeightsError: A file is missing, damaged, or of small encoders, whose texts are read from outside.
@@ -526,21 +539,22 @@ class Judge:
         self.model.to(device)
         self.device = torch.device(device)
         self.facts: Mapping[str, Any] = card
-        self.name, self.sha256, self.size = path.name, str(card["sha256"]), int(self.model.encoders.size)
+        self.name, self.sha256 = path.name, str(card["sha256"])
 
     @torch.inference_mode()
     def logits(self, crop: NDArray[np.uint8], texts: Sequence[str]) -> NDArray[np.float64]:
         """(n, 4) for n answers about one crop.
 
         Args:
-            crop: RGB uint8 (size, size, 3).
+            crop: RGB uint8 (S, S, 3), as the language model sees it.
             texts: The answers, masked where `facts` says so.
 
         Returns:
             (n, 4).
         """
         states, seen = self.model.encoders.read(texts)
-        pixels = torch.from_numpy(np.array(crop)).permute(2, 0, 1)[None].to(self.device).float()
+        shown = sized(crop, int(self.model.encoders.size))
+        pixels = torch.from_numpy(shown.copy()).permute(2, 0, 1)[None].to(self.device).float()
         return self.model(pixels, states[None], seen[None])[0].double().cpu().numpy()
 
 

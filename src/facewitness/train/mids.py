@@ -49,7 +49,7 @@ from facewitness.files import write_whole
 from facewitness.grammars import ffa_cot
 from facewitness.models import deciding
 from facewitness.models.compact import read_weights
-from facewitness.models.mids import IMAGE_MODEL, MIDS, TEXT_MODEL, PublishedEncoders, SmallEncoders
+from facewitness.models.mids import IMAGE_MODEL, MIDS, TEXT_MODEL, PublishedEncoders, SmallEncoders, sized
 from facewitness.train import checkpoint, several
 from facewitness.train.loop import Loop
 from facewitness.train.plan import Plan, passed_through
@@ -425,8 +425,7 @@ class _Anew(Dataset):
         pictures = []
         for k, i in enumerate(drawn):
             shown = augmented(_picture(self.rows[i]), np.random.default_rng((self.recipe.seed, step, k)))
-            sized = Image.fromarray(shown).resize((self.size, self.size), Image.Resampling.BICUBIC)  # CLIP's own
-            pictures.append(np.asarray(sized).transpose(2, 0, 1))
+            pictures.append(sized(shown, self.size).transpose(2, 0, 1))
         pixels = torch.from_numpy(np.stack(pictures))
         return {"pixels": pixels, "rows": torch.tensor(drawn), "classes": self.classes[drawn]}
 

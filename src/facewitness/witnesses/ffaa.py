@@ -394,18 +394,18 @@ class FFAA:
         facts = self._decider.facts
         grammar = plugins.get("grammars", "ffa_cot")
         texts = [grammar.masked(reply.text) if facts.get("masked", True) else reply.text for reply in replies]
-        at = face.landmarks if face.landmarks is not None else face.box
-        size = int(getattr(self._decider, "size", facts.get("size", 192)))
-        affine = geometry.align(at, size, self._margin if face.landmarks is not None else 1.0)
-        crop = np.asarray(geometry.crop(pixels, affine, size), np.uint8)
         if not isinstance(self._decider, deciding.Decider):
-            logits: NDArray[np.float64] = self._decider.logits(crop, texts)
+            logits: NDArray[np.float64] = self._decider.logits(self._crop(pixels, face), texts)
             return logits
         from facewitness.models import minilm
 
         states, seen = minilm.states(texts)
         most = int(facts.get("read_tokens", 160))
-        return self._decider.logits(crop=crop[None], text=states[:, :most], seen=seen[:, :most])
+        at = face.landmarks if face.landmarks is not None else face.box
+        size = int(facts.get("size", 192))
+        affine = geometry.align(at, size, self._margin if face.landmarks is not None else 1.0)
+        crop = np.asarray(geometry.crop(pixels, affine, size), np.uint8)[None]
+        return self._decider.logits(crop=crop, text=states[:, :most], seen=seen[:, :most])
 
     def _probability(self, score: float) -> float:
         """What the score of the witness it rests on stands for."""
