@@ -54,6 +54,26 @@ def fields(item) -> dict:
     return dataclasses.asdict(item)
 
 
+def test_equation_6_alone_can_be_asked_for(tmp_path, monkeypatch):
+    """Poisson blending and no change of colours: the data of the paper's second stage could not be made so."""
+    forge, asked = plugins.get("forge", "region_edit").forge, []
+
+    def spy(*given, **options):
+        made = forge(*given, **options)
+        asked.append((options["blends"], options["changed"], [s for s in made.record if s["operation"] == "change"]))
+        return made
+
+    monkeypatch.setattr(plugins.get("forge", "region_edit"), "forge", spy)
+    monkeypatch.setattr(sbi_qa, "pristine", lambda *_, **__: iter(FACES[:4]))
+    command = ["build", "sbi_qa", "folder", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main([*command, "--blends", "poisson", "--changed", "0"]) == 0
+    assert len(asked) >= 4 and all(told == (["poisson"], 0.0, []) for told in asked)
+    asked.clear()
+    assert main(command) == 0
+    assert all(told[:2] == (("poisson", "poisson", "alpha"), 0.7) for told in asked) and any(told[2] for told in asked)
+    assert main([*command, "--changed", "2"]) == 2
+
+
 def test_every_forged_face_stands_beside_its_pristine_one(items):
     assert len(items) == len(FACES) * 3 * 4
     verdicts = [i for i in items if i.asked is None]

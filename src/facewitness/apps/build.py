@@ -186,6 +186,13 @@ def _add_sbi_qa(parser: Any) -> Command:
     parser.add_argument(
         "--elsewhere", type=float, default=0.5, metavar="SHARE", help="of no, about the forged picture (0.5)"
     )
+    parser.add_argument(
+        "--blends", nargs="+", choices=("poisson", "alpha"), default=("poisson", "poisson", "alpha"), metavar="NAME",
+        help="drawn from (poisson poisson alpha; the paper's is poisson)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--changed", type=float, default=0.7, metavar="SHARE", help="of copies changed in colour first (0.7; paper's 0)"
+    )
     reads(parser, "--detector", what="a detector", metavar="KFD.safetensors", help="puts its scores into the prompts")
     parser.add_argument(
         "--turns", type=positive, default=1, metavar="N", help="questions a conversation of chat.json has (1)"
@@ -199,7 +206,7 @@ def _add_sbi_qa(parser: Any) -> Command:
         faces = sbi_qa.pristine(given.dataset, given.root, given.split, given.faces, every=given.every, tell=_note)
         made = sbi_qa.build(
             faces, seed=given.seed, copies=given.copies, pairs=given.pairs, elsewhere=given.elsewhere, size=size,
-            detector=detector, tell=_note,
+            blends=given.blends, changed=given.changed, detector=detector, tell=_note,
         )  # fmt: skip
         items = list(made)
         table = sbi_qa.write_parquet(items, given.out / "sbi_qa.parquet")

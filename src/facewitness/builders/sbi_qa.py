@@ -16,6 +16,8 @@ Where the paper is silent
                    drawn again, because the answer names it
     wording        one example each is given; descriptions, questions and answers here are ours and drawn from several
                    dozens of combinations. The detector's result is always the same line, as a program writes it
+    forgeries      ours are mixed: a third is blended without Poisson, and seven of ten copies are changed in colour and
+                   sharpness first. Equation 6 does neither: --blends poisson --changed 0
     pristine faces one for each forged one, and the answer says that nothing was found
     dialogue       the paper shows several turns about one picture and does not say what they were learned from. With
                    --turns chat.json holds conversations: the verdict first, then questions about regions
@@ -167,6 +169,7 @@ def build(
     choices: Sequence[str] = CHOICES,
     max_regions: int = 3,  # "randomly select 1 to 3 regions"
     blends: Sequence[str] = ("poisson", "poisson", "alpha"),
+    changed: float = 0.7,
     pairs: int = 1,
     elsewhere: float = 0.5,
     detector: Callable[[Pixels], float] | None = None,
@@ -175,10 +178,10 @@ def build(
     """For each face and copy a verdict on the real and on the forged picture, and `pairs` of yes and no about regions.
 
     The same seed gives the same items, whatever the order of the faces. `size` crops each face upright to a square of
-    so many pixels, `margin` times the face, before anything is forged; None leaves pictures as they are. `blends` is
-    `forge/region_edit`'s: ("poisson",) is the paper alone. `elsewhere` is the share of a "no" that is about an
-    untouched region of the forged picture, as far as there is one. `detector` gives the score of a picture (size, size,
-    3) for the prompt. A face that cannot be forged is left out and `tell` hears of it.
+    so many pixels, `margin` times the face, before anything is forged; None leaves pictures as they are. `blends` and
+    `changed` are `forge/region_edit`'s: ("poisson",) and 0 are the paper alone. `elsewhere` is the share of a "no" that
+    is about an untouched region of the forged picture, as far as there is one. `detector` gives the score of a picture
+    (size, size, 3) for the prompt. A face that cannot be forged is left out and `tell` hears of it.
 
     Args:
         faces: Genuine faces.
@@ -190,6 +193,7 @@ def build(
         choices: Regions of the tree to draw from.
         max_regions: Regions that are forged at most: "randomly select 1 to 3 regions".
         blends: Of `forge/region_edit`; ("poisson",) is the paper alone.
+        changed: How often the copy is changed in colour and sharpness first, in [0, 1]; 0 is the paper alone.
         pairs: Of yes and no about regions, for each face and copy.
         elsewhere: Share of a "no" that is about an untouched region of the forged picture, as far as there is one.
         detector: Gives the score of a picture (size, size, 3) for the prompt; None leaves it out.
@@ -206,8 +210,9 @@ def build(
         )
     if max(copies, pairs) > _MOST:
         raise InputError(f"sbi_qa: expected copies and pairs of at most {_MOST:,}, got {copies:,} and {pairs:,}")
-    if not 0 <= elsewhere <= 1:
-        raise InputError(f"sbi_qa: expected elsewhere as a share from 0 to 1, got {elsewhere}")
+    for name, value in (("elsewhere", elsewhere), ("changed", changed)):
+        if not 0 <= value <= 1:
+            raise InputError(f"sbi_qa: expected {name} as a share from 0 to 1, got {value}")
     for name in choices:
         regions.title(name)  # raises UnknownName before the first picture is made
     for face in faces:
@@ -215,7 +220,7 @@ def build(
             rng = np.random.default_rng((seed, zlib.crc32(face.file.encode()), copy))
             try:
                 pixels, points = (face.pixels, face.landmarks) if size is None else _cropped(face, size, margin)
-                forged, names = _forged(pixels, points, rng, choices, max_regions, blends)
+                forged, names = _forged(pixels, points, rng, choices, max_regions, blends, changed)
             except InputError as error:
                 tell(f"{face.file}: left out ({error})")
                 continue
@@ -236,11 +241,14 @@ def _forged(
     choices: Sequence[str],
     max_regions: int,
     blends: Sequence[str],
+    changed: float,
 ) -> tuple[Forged, tuple[str, ...]]:
     """A forgery and the regions drawn for it, each of which visibly changed."""
     region_edit = plugins.get("forge", "region_edit")
     for _ in range(_TRIES):
-        forged: Forged = region_edit.forge(pixels, points, rng, choices=choices, max_regions=max_regions, blends=blends)
+        forged: Forged = region_edit.forge(
+            pixels, points, rng, choices=choices, max_regions=max_regions, blends=blends, changed=changed
+        )
         names = tuple(str(step["region"]) for step in forged.record if step["operation"] == "replace")
         difference = cv2.absdiff(forged.pixels, pixels).mean(axis=2)
         if all(_mean_inside(difference, name, points) >= _CHANGED for name in names):
