@@ -16,8 +16,10 @@ from PIL import Image
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
+from doubles import AverageFace  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
+from facewitness import geometry  # noqa: E402
 from facewitness.apps.cli import main  # noqa: E402
 from facewitness.builders.pack import Pack, held_out, pack  # noqa: E402
 from facewitness.errors import InputError, UnknownName  # noqa: E402
@@ -242,6 +244,25 @@ def test_the_module_that_is_saved_is_the_average(packed, tmp_path):
     name = "forgery_classifier.weight"
     assert torch.equal(saved[name], state[f"average.{name}"])
     assert not torch.equal(saved[name], state[f"model.{name}"])
+
+
+def test_faces_are_cropped_as_the_witness_crops_them_where_the_recipe_has_a_margin(tables, tmp_path):
+    """Of whole frames the module learned the middle squares, and the witness showed it upright crops."""
+    pack(tables, tmp_path / "pack", AverageFace())
+    recipe = replace(TINY, margin=1.5, degraded=0.0)
+    data = Pack(tmp_path / "pack")
+    i = next(i for i in data.indices("train", recipe.sources) if data.landmarks(i) is not None)
+    upright = geometry.crop(data.pixels(i), geometry.align(data.landmarks(i), recipe.size, 1.5), recipe.size)
+    assert np.array_equal(recipe_file._shown(data, i, recipe.size, 1.5), upright)
+    assert np.array_equal(recipe_file._shown(data, i, recipe.size, None), data.square(i, recipe.size))
+    rows = [recipe_file._shown(data, k, recipe.size, 1.5) for k in data.indices("train", recipe.sources)]
+    first = Batches(tmp_path / "pack", recipe)[0]["pixels"][0].numpy().transpose(1, 2, 0)
+    assert any(np.array_equal(first, one) or np.array_equal(first, one[:, ::-1]) for one in rows)
+    train(replace(recipe, steps=1, probe_groups=0), tmp_path / "pack", None, tmp_path / "out", workers=0, device="cpu")
+    card = json.loads((tmp_path / "out" / "fdm.json").read_text())
+    assert card["crop"] == {"size": recipe.size, "margin": 1.5}  # which the witness takes
+    with pytest.raises(InputError, match="margin from 1 to 10"):
+        replace(TINY, margin=0.3)
 
 
 def test_pictures_are_cut_at_random_and_a_pair_alike(packed):

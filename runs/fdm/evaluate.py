@@ -2,7 +2,8 @@
 
     python runs/fdm/evaluate.py --pack PACK --weights NEW/fdm.safetensors OLD/fdm.safetensors --out RESULTS.json
 
-Each module sees the middle square of a picture at its own size (crop.size of its JSON). Measured are all `val` rows of
+Each module sees the middle square of a picture at its own size (crop.size of its JSON), or with --cropped its face.
+Measured are all `val` rows of
 the pack: with a pack made by --groups, none of them shares a group with `train` (runs/compact/people.py). AUC, average
 precision, accuracy and F1 at 0.5, with 95 % intervals over groups.
 """
@@ -36,13 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pack", type=Path, required=True)
     parser.add_argument("--weights", type=Path, nargs="+", required=True, metavar="FILE", help="the first is compared")
     parser.add_argument("--sources", nargs="+", default=list(SOURCES))
+    parser.add_argument("--cropped", action="store_true", help="look at faces, cropped as the module's JSON says")
     parser.add_argument("--out", type=Path, metavar="JSON")
     given = parser.parse_args(arguments)
     data, results = Pack(given.pack), {}
     scores: dict[str, dict[int, float]] = {}
     for file in given.weights:
-        module, size = FDM.load(file), json.loads(file.with_suffix(".json").read_text())["crop"]["size"]
-        scores[module.sha256] = dict(predict(module, data, given.sources, size, torch.device("cpu")))
+        module, crop = FDM.load(file), json.loads(file.with_suffix(".json").read_text())["crop"]
+        size, margin = crop["size"], crop.get("margin") if given.cropped else None
+        scores[module.sha256] = dict(predict(module, data, given.sources, size, torch.device("cpu"), margin))
         results[module.sha256] = {"file": f"{file.parent.name}/{file.name}", "size": size}
     for sha256, found in scores.items():
         results[sha256]["sources"] = {

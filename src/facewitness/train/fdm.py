@@ -8,7 +8,8 @@
 One source in the recipe is the paper's intra-dataset protocol, several are its fused one; `--only SOURCE` makes the one
 out of the other. Each source of `validate` is measured by itself. `--edits` packs tables of `builders/dma` too, each a
 source by the name in its column `dataset`: self-made edits beside the real forgeries of the tables. Pictures are
-brought to the recipe's size as they are drawn, the middle square of each.
+brought to the recipe's size as they are drawn: the face, upright, where the recipe has a `margin`, and else the middle
+square of each, for pictures that are crops of faces already.
 
 What the data gives and what it does not
     identity   is a person where the recipe's [people] says that a source's groups are people: equation 7 and the probe
@@ -54,7 +55,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from facewitness import __version__
+from facewitness import __version__, geometry
 from facewitness.bench import measures
 from facewitness.bench.measures import Value
 from facewitness.builders.pack import Pack
@@ -87,6 +88,8 @@ class Recipe:
             they are is what equation 7 learns from.
         model: Arguments of `models.fdm.FDM`, among them the weights of the losses of equation 10.
         size: Side of the pictures, pixels; Xception's own.
+        margin: Side of an upright crop over the mesh's longer side, as witnesses crop; None takes the middle square of
+            a picture, and so is one without a mesh.
         batch_size: Pictures a step; 32 is that of the Xception of FaceForensics++ (Rössler et al. 2019), like the rate.
         lr: The optimizer's rate after `warmup` steps in which it rises; it falls as a cosine, to a fiftieth.
         paired: Whether a forgery stands beside its own genuine frame.
@@ -108,6 +111,7 @@ class Recipe:
     model: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     size: int = 299
+    margin: float | None = None
     steps: int = 20_000
     batch_size: int = 32
     lr: float = 2e-4
@@ -128,6 +132,8 @@ class Recipe:
                 raise InputError(f"recipe: expected {name} of at least 1, got {getattr(self, name)}")
         if not 32 <= self.size <= MOST_SIDE:  # the backbones reduce that much
             raise InputError(f"recipe: expected size of at least 32 pixels and at most {MOST_SIDE:,}, got {self.size}")
+        if self.margin is not None and not 1 <= self.margin <= 10:
+            raise InputError(f"recipe: expected a margin from 1 to 10, got {self.margin}")
         if self.probe_groups < 0:
             raise InputError(f"recipe: expected probe_groups of at least 0, got {self.probe_groups}")
         if self.batch_size % 2:
@@ -294,12 +300,20 @@ class Batches(Dataset):
     def _seen(self, i: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         """Row i as it is learnt from: some of them damaged, half of them mirrored."""
         assert self._data is not None
-        picture = self._data.square(i, self.recipe.size)
+        picture = _shown(self._data, i, self.recipe.size, self.recipe.margin)
         if self.recipe.cropped:
             picture = _cut(picture, self.recipe.cropped, rng)
         if rng.random() < self.recipe.degraded:
             picture, _ = degrade.degrade(picture, rng, strength=float(rng.random()))
         return picture[:, ::-1] if rng.random() < 0.5 else picture
+
+
+def _shown(data: Pack, i: int, size: int, margin: float | None) -> NDArray[np.uint8]:
+    """Row i's picture as the module sees it, (size, size, 3)."""
+    points = None if margin is None else data.landmarks(i)
+    if margin is None or points is None:
+        return data.square(i, size)
+    return np.asarray(geometry.crop(data.pixels(i), geometry.align(points, size, margin), size), np.uint8)
 
 
 def _cut(picture: NDArray[np.uint8], most: float, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -425,7 +439,8 @@ def train(
     def each(done: int) -> None:
         counted[0] = done
         if done % recipe.validate_every == 0 and done < recipe.steps:
-            _note_validation(out, done, _measured(data, predict(model, data, recipe.validated, recipe.size, place)))
+            scored = predict(model, data, recipe.validated, recipe.size, place, recipe.margin)
+            _note_validation(out, done, _measured(data, scored))
 
     def saved() -> None:  # what a kill leaves is of use: the averaged weights of the last state
         own = {name: value.clone() for name, value in model.state_dict().items()}
@@ -449,7 +464,8 @@ def train(
 
 
 def _write(model: FDM, recipe: Recipe, out: Path) -> str:
-    return model.lean().save(out / "fdm.safetensors", {"crop": {"size": recipe.size}})
+    crop: dict[str, Any] = {"size": recipe.size} | ({} if recipe.margin is None else {"margin": recipe.margin})
+    return model.lean().save(out / "fdm.safetensors", {"crop": crop})
 
 
 def _begin(recipe: Recipe, out: Path, init_from: Path | None, place: torch.device) -> None:
@@ -487,7 +503,7 @@ def _forget_after(out: Path, step: int, steps: int) -> None:
 
 
 def _finish(recipe: Recipe, out: Path, model: FDM, data: Pack, place: torch.device, steps: int) -> dict[str, Any]:
-    scored = predict(model, data, recipe.validated, recipe.size, place)
+    scored = predict(model, data, recipe.validated, recipe.size, place, recipe.margin)
     measured = _measured(data, scored)
     _note_validation(out, steps, measured)
     columns = ("source", "file", "group", "label")
@@ -517,7 +533,9 @@ def _finish(recipe: Recipe, out: Path, model: FDM, data: Pack, place: torch.devi
 # ----------------------------------------------------------------------------------------------------- the measuring
 
 
-def predict(model: FDM, data: Pack, sources: Sequence[str], size: int, place: torch.device) -> list[tuple[int, float]]:
+def predict(
+    model: FDM, data: Pack, sources: Sequence[str], size: int, place: torch.device, margin: float | None = None
+) -> list[tuple[int, float]]:
     """The module's scores of all val rows of some sources.
 
     Args:
@@ -526,22 +544,23 @@ def predict(model: FDM, data: Pack, sources: Sequence[str], size: int, place: to
         sources: Whose val rows are looked at.
         size: Side of the pictures, pixels.
         place: Where the model is.
+        margin: As the recipe has it.
 
     Returns:
         (row of the pack, score in [0, 1]) of each, 1 means fake.
     """
     rows = data.indices("val", sources)
-    scores = np.concatenate([seen["score"] for seen in _read(model, data, rows, size, place)])
+    scores = np.concatenate([seen["score"] for seen in _read(model, data, rows, size, place, margin)])
     return list(zip(rows, scores.tolist(), strict=True))
 
 
 @torch.no_grad()
 def _read(
-    model: FDM, data: Pack, rows: Sequence[int], size: int, place: torch.device
+    model: FDM, data: Pack, rows: Sequence[int], size: int, place: torch.device, margin: float | None = None
 ) -> Iterator[dict[str, NDArray[np.float32]]]:
     model.eval()
     for at in range(0, len(rows), 64):
-        pixels = np.stack([data.square(i, size) for i in rows[at : at + 64]]).transpose(0, 3, 1, 2)
+        pixels = np.stack([_shown(data, i, size, margin) for i in rows[at : at + 64]]).transpose(0, 3, 1, 2)
         seen = model(torch.from_numpy(pixels.copy()).to(place, memory_format=torch.channels_last))
         yield {
             "score": seen.score.double().cpu().numpy(),
@@ -614,9 +633,9 @@ def probe(model: FDM, data: Pack, recipe: Recipe, place: torch.device) -> dict[s
     rows = [i for name in chosen for i in groups[name]]
     of = np.array([k for k, name in enumerate(chosen) for _ in groups[name]])
     test = np.array([i in set(tried.values()) for i in rows])
-    read = list(_read(model, data, rows, recipe.size, place))
+    read = list(_read(model, data, rows, recipe.size, place, recipe.margin))
     seen = {name: np.concatenate([part[name] for part in read]) for name in ("trace", "identity")}
-    seen["thumbnail"] = np.stack([data.square(i, 4).mean(2).ravel() for i in rows])
+    seen["thumbnail"] = np.stack([_shown(data, i, 4, recipe.margin).mean(2).ravel() for i in rows])
     shares = {"chance": Value(1 / len(chosen), n=len(chosen))}
     for name, values in seen.items():
         features = values.astype(np.float64)
