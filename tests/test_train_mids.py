@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -104,6 +105,16 @@ def test_augmentation_keeps_size_and_repeats_with_its_seed():
     again = mids.augmented(pixels, np.random.default_rng(3))
     assert len(seen) > 8 and again.shape == pixels.shape and again.dtype == np.uint8
     assert np.array_equal(again, mids.augmented(pixels, np.random.default_rng(3)))
+
+
+def test_hues_move_as_far_as_the_authors_augmentation_moves_them():
+    """HueSaturationValue's 20 are of OpenCV's 180 hues: the half of them were taken."""
+    red = np.full((2, 2, 3), (200, 40, 40), np.uint8)
+    hues = []
+    for seed in range(200):
+        moved = cv2.cvtColor(mids._coloured(red, np.random.default_rng(seed)), cv2.COLOR_RGB2HSV)[0, 0, 0]
+        hues.append(min(int(moved), 180 - int(moved)))
+    assert 17 <= max(hues) <= 21 and sum(hue > 11 for hue in hues) > 50
 
 
 def test_the_published_recipe_is_the_default():

@@ -305,7 +305,7 @@ def _fancy(picture: Pixels, rng: np.random.Generator) -> Pixels:
 
 def _coloured(picture: Pixels, rng: np.random.Generator) -> Pixels:
     hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV).astype(np.int32)
-    shifts = (rng.integers(-20, 21) // 2, rng.integers(-30, 31), rng.integers(-20, 21))  # hue in OpenCV's half degrees
+    shifts = (rng.integers(-20, 21), rng.integers(-30, 31), rng.integers(-20, 21))  # hue in OpenCV's, two degrees each
     hsv[..., 0] = (hsv[..., 0] + shifts[0]) % 180
     hsv[..., 1:] = np.clip(hsv[..., 1:] + np.array(shifts[1:]), 0, 255)
     return np.asarray(cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB), np.uint8)
