@@ -187,6 +187,8 @@ def test_what_learned_from_whole_portraits_says_so_on_its_card(packed, compact, 
 
     portraits = [mmtt.Portrait(f"{n}.png", *_portrait(n), f"person-{n}") for n in range(12)]
     mmtt.write(list(mmtt.build(portraits, copies=1, size=96, families=("attribute",))), tmp_path / "mmtt")
+    whole = forgerytalker.Published("mmtt", tmp_path / "mmtt", "train", SIZE)  # 96 px become 64: edges lie between
+    assert set(whole.truth(slice(None)).unique().tolist()) == {0.0, 1.0}
     network = forgerytalker.make(TINY, network_texts(packed, drawn), compact)
     monkeypatch.setattr(forgerytalker, "make", lambda recipe, texts, init_from: network)
     recipe = replace(TINY, kind="hub", pretrain=None, fpn=replace(STAGE, steps=0), report=replace(STAGE, steps=1))

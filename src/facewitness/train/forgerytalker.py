@@ -322,13 +322,13 @@ class Published:
         return media.read(sample.image or str(self.root / sample.file)).frame.pixels
 
     def truth(self, rows: Any) -> Tensor:
-        """As `Material.truth`.
+        """As `Material.truth`; a pixel is forged or not, as equation 3 has it.
 
         Args:
             rows: Which rows: numbers or a slice.
 
         Returns:
-            float (n, h, w) in [0, 1].
+            float (n, h, w), 0 or 1.
 
         Raises:
             InputError: A mask has other proportions than its picture.
@@ -341,7 +341,7 @@ class Published:
                 self._fits.add(sample.file)
             masks.append(self._cv2.resize(np.asarray(mask, np.float32), (self.size, self.size),
                                           interpolation=self._cv2.INTER_AREA))  # fmt: skip
-        return torch.from_numpy(np.stack(masks))
+        return (torch.from_numpy(np.stack(masks)) >= 0.5).float()
 
     def reports(self, rows: Any) -> list[str]:
         """As `Material.reports`.
