@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
+from safetensors.torch import load_file, save_file  # noqa: E402
+
 from facewitness import checks  # noqa: E402
 from facewitness.builders import ffa_vqa  # noqa: E402
-from facewitness.errors import InputError, UnknownName  # noqa: E402
+from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.grammars import ffa_cot  # noqa: E402
 from facewitness.models import mids as mids_model  # noqa: E402
 from facewitness.train import mids  # noqa: E402
@@ -224,6 +230,16 @@ def test_the_published_judge_reads_whole_answers_and_sees_each_picture_anew(enco
     with torch.no_grad():
         theirs = model(torch.full((1, 3, 32, 32), 90.0), states[None], seen[None])[0].double().numpy()
     assert ours.shape == (2, 4) and np.allclose(ours, theirs, atol=0.05)  # half precision on the disk
+
+
+def test_encoders_that_lack_tensors_are_refused(encoders, tmp_path):
+    """transformers fills what a file lacks with random numbers, and only warns."""
+    clip = Path(shutil.copytree(encoders.image_model, tmp_path / "clip"))
+    tensors = load_file(clip / "model.safetensors")
+    lost = next(name for name in tensors if "layers.1." in name)
+    save_file({k: v for k, v in tensors.items() if k != lost}, clip / "model.safetensors", {"format": "pt"})
+    with pytest.raises(WeightsError, match=r"The CLIP .* is incomplete: 1 tensors are missing"):
+        mids.make(replace(encoders, image_model=str(clip)), None)
 
 
 def test_a_killed_training_of_the_published_judge_goes_on_to_the_same_weights(encoders, tmp_path, monkeypatch):

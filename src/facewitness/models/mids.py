@@ -311,14 +311,11 @@ class PublishedEncoders(nn.Module):
             raise MissingExtra(
                 "MIDS's published encoders need: pip install '.[vlm]', from a clone of the repository"
             ) from error
-        folders = [_hub.whole(name, None, fetch) for name in (image_model, text_model)]
-        kept: dict[str, Any] = {"local_files_only": True}
-        try:
-            image = CLIPVisionModel.from_pretrained(folders[0], use_safetensors=True, trust_remote_code=False, **kept)
-            text = T5EncoderModel.from_pretrained(folders[1], use_safetensors=True, trust_remote_code=False, **kept)
-            tokenizer = AutoTokenizer.from_pretrained(folders[1], trust_remote_code=False, **kept)
-        except Exception as error:  # transformers raises anything over a broken file
-            raise WeightsError(f"MIDS's encoders cannot be loaded ({_hub.first(error)}). Check both names.") from error
+        seeing, reading = (_hub.whole(name, None, fetch) for name in (image_model, text_model))
+        mend = f"Name a CLIP and a T5, such as {IMAGE_MODEL} and {TEXT_MODEL}, or folders of safetensors."
+        image = _hub.loaded(CLIPVisionModel, seeing, f"The CLIP '{image_model}'", mend, dtype=torch.float32)
+        text = _hub.loaded(T5EncoderModel, reading, f"The T5 '{text_model}'", mend, dtype=torch.float32)
+        tokenizer = _hub.part(AutoTokenizer, reading, f"The T5 '{text_model}'", mend)
         return cls(image, text, tokenizer, unfreeze, (image_model, text_model))
 
     @classmethod
