@@ -32,6 +32,7 @@ Where paper and authors' code differ
     the instruction        the paper's; the code's is another text, and a gate over its labels adds half of its own
                            cross-entropy to L_full. We have no gate
     the encoder            frozen with its last layer norm, which learns in the code (LAVIS)
+    Σ of (1), (2), (10)    the mean over tokens, as in the code: λ weighs means
     H, W of (3) and (11)   the picture's, to which `published` enlarges its logits (`fine`). `small` compares on the
                            grid of the decoder's mask, over whose cells the true one is averaged
     decoding               the likeliest word each time; `beams` = 5 is the code's, which besides repeats less

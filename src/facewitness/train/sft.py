@@ -11,10 +11,10 @@ What the weights file is, as the JSON beside it says, decides what is put into t
 table holds: answers of `builders/sbi_qa`, replies of `builders/dma`, or chat JSON of either.
 
 KFD is Yu et al., "Unlocking the Capabilities of Vision-Language Models for Generalizable and Explainable Deepfake
-Detection", sections 3.2 and 3.3. The loss is equation 5, the cross-entropy of an answer's tokens and of no others. "We
-alternate training between the deepfake dataset and the PandaGPT dataset": a step's batch is forensic (questions of
-`builders/sbi_qa`, with the forgery prompt) or general dialogue (any chat JSON, without it), never both. Detector and
-prompt learner are one expert of the language model; the detector stays as stage 1 left it.
+Detection", sections 3.2 and 3.3. The loss is equation 5, the cross-entropy of an answer's tokens (their mean, for a
+sum) and of no others. "We alternate training between the deepfake dataset and the PandaGPT dataset": a step's batch is
+forensic (questions of `builders/sbi_qa`, with the forgery prompt) or general dialogue (any chat JSON, without it),
+never both. Detector and prompt learner are one expert of the language model; the detector stays as stage 1 left it.
 
 MARE is Xu et al., "MARE: Multimodal Alignment and Reinforcement for Explainable Deepfake Detection". Its reinforcement
 learning begins with a language model that can already speak. One made from nothing cannot, and is first taught the
