@@ -13,10 +13,12 @@ appendix E. A vision transformer whose first m blocks get a convolution branch's
 Where the paper is silent the authors' public code speaks (NattyLianJc/Generating-Attribution-Reports, read and not
 copied): m = 2; CoordConv 3×3 and a convolution 5×5, each of stride 2, with batch normalisation and 2×2 maximum pooling
 behind it; ViT-H/14; Dice with one added above and below the line, which an empty set of labels needs; a label is named
-from a probability of ½ on. Two things differ there and are switches or remarks here
+from a probability of ½ on. Three things differ there and are switches or remarks here
     pooling    their branch is pooled to the transformer's tokens in one dimension, row after row, so a token's local
                feature is of another place; ours is pooled on the picture. "sequence" is theirs, for their checkpoint
     losses     their card adds a focal and a Jaccard loss, which the paper has not; neither have we
+    input      pixels in [−1, 1]. Their ForgeryTalker hands it the image encoder's, normalised as CLIP's are; how it saw
+               them while it was trained is not published
 A small FPN may read a shared encoder's grid instead of patches of pixels (`stem`), as their code's hybrid ViT does.
 """
 
