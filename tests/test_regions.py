@@ -384,20 +384,6 @@ def test_labels_of_a_caption():
 
 
 @pytest.mark.parametrize(
-    ("region", "labels"),
-    [
-        ("left_upper_eyelid", ("eye",)), ("eyes", ("eye",)), ("upper_lip", ("lip",)), ("mouth", ("mouth",)),
-        ("teeth", ("tooth",)), ("left_pupil", ("pupil",)), ("tongue", ("tongue",)),
-        ("glabella", ("forehead",)), ("left_nasolabial_fold", ("cheek",)),
-        ("left_jaw", ("jaw",)),
-        ("hairline", ("hair",)), ("mustache", ("mustache",)), ("philtrum", ("skin",)), ("face", ()), ("neck", ()),
-    ],
-)  # fmt: skip
-def test_regions_go_under_labels(region, labels):
-    assert regions.to_mmtt(region) == labels
-
-
-@pytest.mark.parametrize(
     ("phrase", "region"),
     [
         ("left eyebrow", "left_eyebrow"), ("The Eyes", "eyes"), ("left-eye", "left_eye"),

@@ -67,7 +67,6 @@ _MOST_TAGS, _MOST_TAG = 200, 200_000  # what a container says of itself; charact
 _DAMAGES = 50  # places where a film may break before the rest is given up
 _GRID = (36, 64)  # rows and columns of the small picture that cuts are seen on
 _THREADS = 2
-_MATRICES = (1, 4, 5, 6, 7, 8, 9, 10)  # FFmpeg's numbers of the ways from YUV to RGB that swscale knows
 _PQ, _HLG = 16, 18  # FFmpeg's numbers of the transfer curves SMPTE ST 2084 and ARIB STD-B67
 _REFERENCE_WHITE = 203.0  # cd/m², what a white sheet has in HDR (ITU-R BT.2408)
 

@@ -771,33 +771,6 @@ def captioned(text: str) -> tuple[str, ...]:
     return tuple(label for label, pattern in _SYNONYM.items() if pattern.search(text))
 
 
-def to_mmtt(region: str) -> tuple[str, ...]:
-    """The labels of MMTT that a region of the tree goes under, as a report of it would be labelled.
-
-    A part goes under the nearest of its areas that has a label: an upper eyelid is an eye, an upper lip a lip and no
-    mouth. Empty where none has one (the face as a whole, the neck).
-
-    Args:
-        region: Name of a region of the tree.
-
-    Raises:
-        UnknownName: There is no such region.
-    """
-    node: str | None = _region(region).name
-    while node is not None:
-        labels = tuple(label for label, (places, _) in _MMTT.items() if node in _all_of(places))
-        if labels:
-            return labels
-        node = REGIONS[node].parent
-    return ()
-
-
-def _all_of(places: tuple[str, ...]) -> tuple[str, ...]:
-    """The regions, and the one that is all of them: "eyes" for the two eyes."""
-    whole = tuple(name for name in REGIONS if len(places) > 1 and set(parts(name)) == set(places))
-    return places + whole
-
-
 # ---------------------------------------------------------------------------------------------------------- words
 
 # MARE, Table 6, word for word.

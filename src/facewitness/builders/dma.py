@@ -50,7 +50,7 @@ from facewitness.errors import InputError, MissingExtra, WeightsError
 from facewitness.files import write_whole
 from facewitness.film import Frames
 from facewitness.grammars import mare
-from facewitness.phrases import capital, the_regions
+from facewitness.phrases import capital, the_regions, utf8
 from facewitness.types import Box, Face, Finding, Frame, Landmarks, Mask, Reply, Sample, Truth
 
 QUESTION = "Does this face look real or fake, and why?"  # where people were asked none
@@ -185,7 +185,7 @@ class Statistics:
         self.left_out[reason] += 1
         examples = self.examples.setdefault(reason, [])
         if len(examples) < _EXAMPLES:
-            examples.append(_writable(f"{file}: {text[:200]}" if text else file))
+            examples.append(utf8(f"{file}: {text[:200]}" if text else file))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, with every reason in words.
@@ -292,12 +292,7 @@ def _annotations(sample: Sample, questions: bool) -> dict[str, tuple[str | None,
 
 
 def _tidy(text: object) -> str | None:
-    return " ".join(_writable(text).split()) if isinstance(text, str) else None
-
-
-def _writable(text: str) -> str:
-    """The text, with a ? for what UTF-8 does not have: half an emoji that JSON was cut in, a stray byte of a name."""
-    return text.encode(errors="replace").decode()
+    return " ".join(utf8(text).split()) if isinstance(text, str) else None
 
 
 def _usable(sample: Sample, texts: Iterable[str | None], counts: Statistics) -> tuple[str, ...]:

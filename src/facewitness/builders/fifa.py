@@ -57,7 +57,6 @@ TASKS: tuple[str, ...] = (
     "box_question", "region_explanation", "region_parsing", "localisation", "region_detection",
 )  # fmt: skip
 FAMILIES = tuple(name for name in grounded.EVERY if name != "diffusion")  # every forger that needs no hub
-POINTERS = ("name", "box", "mask", "click")  # how a question points at a region
 
 _QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "detection": ("Is this face real or fake?", "Was this face manipulated?"),
@@ -173,7 +172,7 @@ class Item:
         question: Its words; what it points at stands beside.
         answer: With <p>…</p> [SEG].
         masks: PNG for each [SEG], in order.
-        pointer: How the question points, one of POINTERS; None where it is about the whole picture.
+        pointer: How the question points, by "name", "box", "mask" or "click"; None where it is about the whole picture.
         region: The region that is asked about.
         box: The box that a question shows, or the one around its place.
         click: The point (x, y), pixels.

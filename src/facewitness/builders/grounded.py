@@ -131,7 +131,6 @@ CAUSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "diffusion": ("generated", "seam"),
     }
 )
-_MEASURED = ("bright", "dark", "red", "green", "yellow", "blue", "blurred", "sharp")
 _MANY = re.compile(r"(?:eyes|eyebrows|cheeks|temples|nostrils|teeth|lips|lashes|ears|corners|feet)\Z")
 _REAL = ("This face is real. No part of it shows traces of forgery.", "This face is real. Nothing on it was altered.")
 
@@ -501,17 +500,6 @@ def boxed(place: NDArray[Any]) -> Mask:
 
 # ------------------------------------------------------------------------------------------------------------- checks
 
-FAULTS: Mapping[str, str] = MappingProxyType(
-    {
-        "empty": "there are no words",
-        "too long": f"more than {MOST_WORDS} words",
-        "outside": "it names a region that the mask does not touch",
-        "no region": "it names no region at all",
-        "not self-contained": "it speaks of the original picture, which its reader does not have",
-        "mask of another size": "the mask is not as large as the picture",
-        "hidden": "it names a region that the pose hides",
-    }
-)
 _ORIGINAL = re.compile(
     r"\b(?:original|source|reference|unedited|unaltered|authentic|first)\s+(?:image|picture|photo|face|version)\b"
     r"|\bthe\s+original\b|\bcompared\s+(?:to|with)\s+the\s+(?:original|real|genuine)\b|\bbefore\s+and\s+after\b"

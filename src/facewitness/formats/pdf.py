@@ -94,7 +94,6 @@ INK, MUTED, LINE, TRACK = (HexColor(value) for value in (0x1B1F24, 0x5A626C, 0xD
 WARN, WARN_PAPER, WHITE = HexColor(0x7A4D00), HexColor(0xFFF4DC), HexColor(0xFFFFFF)
 TONES = {"fake": HexColor(0xAD3F06), "real": HexColor(0x0A5C9E)}  # as in the HTML page; all else is grey
 GREY = HexColor(0x565C68)
-YELLOW = HexColor(0xFFD60A)
 DASHES = {"fake": None, "inconclusive": (4, 2.5), "real": (1, 2)}
 
 

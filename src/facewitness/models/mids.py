@@ -31,7 +31,7 @@ Encoders
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +149,6 @@ def with_mean(features: Tensor) -> Tensor:
 
 
 # ------------------------------------------------------------------------------------------------------- the encoders
-
-Read = Callable[[Sequence[str]], tuple[Any, Any]]  # texts → states (n, T, D) and which are no padding (n, T)
 
 
 class SmallEncoders(nn.Module):

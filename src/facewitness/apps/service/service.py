@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import os
 import secrets
 import threading
@@ -34,7 +33,6 @@ from facewitness.phrases import title
 from facewitness.pool import Pool
 from facewitness.types import Finding, Hear, Place, Question, grade
 
-_log = logging.getLogger("facewitness.serve")
 NAME, CASE, NOTE, REPEAT = 255, 200, 10_000, 200  # characters at most
 _BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters that show nothing
 POINTED = "Is this place forged?"  # where places are pointed at without a word
