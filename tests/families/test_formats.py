@@ -592,6 +592,12 @@ def test_numbers_of_numpy_are_written_as_numbers():
     assert json.loads(wire.render(report))["made_by"] == {"a": 0.5, "b": 3, "c": [1, 2]}
 
 
+@pytest.mark.parametrize("key", [0, None, False, 7])
+def test_json_refuses_keys_that_are_no_names(key):
+    with pytest.raises(ReportError, match="expected names as keys"):
+        wire.render(dataclasses.replace(REPORTS["no_face"], made_by={key: "value"}))
+
+
 def test_schema_is_a_schema_with_words_for_every_field_at_the_top():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["properties"]["schema"]["const"] == wire.SCHEMA

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 import facewitness
+from facewitness.bench import measures
 from facewitness.calibration import Calibration, Profile
 from facewitness.errors import InputError
 from facewitness.files import write_whole
@@ -62,7 +62,9 @@ def fit(
             f"calibrate: expected at least {FEWEST} genuine and {FEWEST} fake pictures with a face, got {len(genuine)} "
             f"and {len(fakes)} ({len(rows) - len(scored)} without a score). A few hundred of each are better."
         )
-    auc = _auc([r["score"] for r in fakes], [r["score"] for r in genuine])
+    ranking = measures.Ranking.of([r["label"] == "fake" for r in scored], [r["score"] for r in scored])
+    auc = measures.auc(measures.Weighted(ranking))
+    assert auc is not None  # there are both
     noise = ((1 / len(genuine) + 1 / len(fakes)) / 12) ** 0.5  # deviation of the AUC of scores that tell nothing
     if auc + 4 * noise < 0.5:
         raise InputError(
@@ -90,13 +92,6 @@ def fit(
     if max_fpr * len(genuine) < 1:
         warnings.append(f"{len(genuine)} genuine pictures cannot show a share of {max_fpr:.1%}: it is extrapolated.")
     return Fitted(calibration, len(genuine), len(fakes), len(rows) - len(scored), tuple(warnings))
-
-
-def _auc(fakes: Sequence[float], genuine: Sequence[float]) -> float:
-    """The share of pairs in which the fake has the higher score; ties count half (Mann and Whitney)."""
-    values = np.sort(np.asarray(genuine, np.float64))
-    below, upto = (np.searchsorted(values, fakes, side=side) for side in ("left", "right"))
-    return float((below + upto).sum() / (2 * len(fakes) * len(genuine)))
 
 
 def write(

@@ -443,8 +443,8 @@ def _plain(value: Any, where: str) -> Any:
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, Mapping):
-        if stranger := next((key for key in value if not isinstance(key, str)), None):
-            raise ReportError(f"{where}: expected names as keys, got {stranger!r}. Turn it into a string first.")
+        if strangers := [key for key in value if not isinstance(key, str)]:
+            raise ReportError(f"{where}: expected names as keys, got {strangers[0]!r}. Turn it into a string first.")
         return {key: _plain(inner, f"{where}.{key}") for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner, f"{where}[{index}]") for index, inner in enumerate(value)]
