@@ -507,12 +507,7 @@ class Dialogue:
             return Answer(self._photograph(), None, intent="unexamined")
         if asked.unexamined == patterns.PROCESSED:
             if not asked.named and asked.intent in ("", "when", "where", "quality"):
-                not_examined, of_file = (
-                    _not_examined(asked.unexamined),
-                    whether.of_file(
-                        self.report,
-                    ),
-                )
+                not_examined, of_file = _not_examined(asked.unexamined), whether.of_file(self.report)
                 if of_file:  # then the report does say something of it
                     not_examined = not_examined.removesuffix(_NOTHING)
                 return Answer(f"{not_examined}{of_file}", None, intent="unexamined")
@@ -650,8 +645,7 @@ class Dialogue:
         return self._with_who_is_meant(answer)
 
     def _of_each_person(self, question: str, named: Sequence[str], meant: Sequence[int] | None) -> Answer | None:
-        """About a region of several people, "Are all the noses real?", "Whose nose is fake?"; None for another "
-        "question."""
+        """About a region of several people, "Are all the noses real?", "Whose nose is fake?"; else None."""
         n = len(self.report.people)
         if not named or n < 2 or not (questions.of_everybody(question, named) or (meant and len(meant) > 1)):
             return None
@@ -1106,9 +1100,6 @@ def _not_examined(what: str) -> str:
     one = what in ("the background", "the body") or what.startswith(("who", "where", "how", "whether"))
     were = "was" if one else "were"
     return f"{_capital(what)} {were} not examined: only faces are.{_NOTHING}"
-
-
-# ------------------------------------------------------------------------------------------------------- about regions
 
 
 def _with_its_place(answer: Answer) -> str:

@@ -52,7 +52,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
-    """The bytes of an ordinary file, without waiting for anything and never more than `most` of them.
+    """The bytes of an ordinary file, without waiting for anything and never more than `limit` of them.
 
     A pipe, a socket or a device is refused before it is opened, and what calls itself a file of no bytes, as those of
     /proc do, is not opened either: reading some of them waits for ever, others never end.
@@ -62,7 +62,7 @@ def read_bounded(path: Path, limit: int) -> bytes:
         limit: So many bytes.
 
     Raises:
-        OSError: Where it cannot be read; with ENOTSUP for what is no ordinary file and EFBIG for more than `most`
+        OSError: Where it cannot be read; with ENOTSUP for what is no ordinary file and EFBIG for more than `limit`
             bytes, and a `strerror` that says so.
     """
     with open_bounded(path, limit) as file:

@@ -609,7 +609,7 @@ def title(name: str) -> str:
     """How texts call a region of the tree.
 
     Args:
-        name: The name.
+        name: Of the region.
     """
     return _TITLES.get(name, name.replace("_", " "))
 
@@ -677,7 +677,7 @@ def small(concepts: Sequence[str], words: int, **changes: Any) -> dict[str, Any]
 
     Args:
         concepts: Names of regions.
-        words: A name, in any spelling.
+        words: How many tokens the vocabulary has.
         **changes: Further keys of the configuration.
 
     Returns:

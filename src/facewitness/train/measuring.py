@@ -85,7 +85,7 @@ def constant(texts: Sequence[str]) -> str:
     """The one report that is nearest to all of a training set's, by CIDEr on a few: its speaker is blind.
 
     Args:
-        texts: What a small one's tokenizer learns from.
+        texts: The training set's reports.
     """
     some = list(dict.fromkeys(texts))[:60]
     others = tokenize(list(texts[:150]), "plain")

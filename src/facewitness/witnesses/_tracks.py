@@ -34,13 +34,14 @@ def over(track: Track, clip: Clip, look: Callable[[Face, Pixels], Testimony]) ->
     kinds_total = 0.0
     problems: dict[str, None] = {}
     notes: dict[str, None] = {}
+    shown = track.face  # asked for once: it looks through all faces
     for face in track.faces:
         pixels = clip.at(face.at).pixels
         testimony = look(face, pixels)
         if len(track.faces) > 1 and testimony.findings:  # a photo's face comes with what is unseen of it
             testimony = surface.without_unseen(testimony, (surface.seen(face, pixels),))
         first = first or testimony
-        best = testimony if face is track.face else best
+        best = testimony if face is shown else best
         if testimony.fake is not None:
             weighed, total = weighed + _weight(face) * testimony.fake, total + _weight(face)
         if testimony.kind is not None:
