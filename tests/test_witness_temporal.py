@@ -1,6 +1,7 @@
 """The witness of what changes over time: its measurements see what they name, and it knows when to be silent."""
 
 import io
+import weakref
 
 import numpy as np
 import pytest
@@ -44,6 +45,21 @@ def film_of(pictures, face, move=0.0):
 
 def values_of(track, clip):
     return temporal.measured([(face, clip.at(face.at)) for face in track.faces])[0]
+
+
+def test_one_frame_of_a_film_is_in_memory_at_a_time(portrait):
+    pristine, _, face = portrait
+    track, _ = film_of([pristine] * 8, face)
+    held: list[weakref.ref] = []
+
+    class Passing:
+        def at(self, at):
+            pixels = pristine.copy()
+            held.append(weakref.ref(pixels))
+            assert sum(each() is not None for each in held) <= 2
+            return Frame(pixels, at.index, at.seconds)
+
+    assert temporal.load().examine(track, Passing()).fake is not None and len(held) >= 8
 
 
 def test_a_pasted_face_has_less_grain_than_its_surround(portrait):

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,10 +94,10 @@ class Temporal:
             track: One person's faces.
             clip: The file's pixels; a photo is a clip of one frame.
         """
-        seen = [(face, clip.at(face.at)) for face in track.faces if face.landmarks is not None]
-        if len(seen) < LEAST:
+        faces = [face for face in track.faces if face.landmarks is not None]
+        if len(faces) < LEAST:
             return Testimony(self.name, None)
-        values, each = measured(seen)
+        values, each = measured((face, clip.at(face.at)) for face in faces)
         x = np.array([values[name] for name in FEATURES])
         centred = (x - np.array(self.model["mean"])) / np.array(self.model["scale"])
         centred = np.clip(centred, -4, 4)
@@ -168,12 +168,12 @@ def _checked(model: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def measured(
-    seen: Sequence[tuple[Face, Frame]],
+    seen: Iterable[tuple[Face, Frame]],
 ) -> tuple[dict[str, float], list[tuple[Face, dict[str, float]]]]:
     """The measurements over a person's frames, and those of each frame.
 
     Args:
-        seen: faces with landmarks and their frames, in the order of time; at least two.
+        seen: faces with landmarks and their frames, in the order of time; at least two. No frame is kept.
 
     Returns:
         Name → the measurement over all frames; and for each frame its face with its measurements.
@@ -183,7 +183,7 @@ def measured(
     for name in SPREAD:
         column = np.array([frame_values[name] for _, frame_values in each])
         values[f"{name}_mean"], values[f"{name}_spread"] = float(column.mean()), float(column.std())
-    points = [_points(face) for face, _ in seen]
+    points = [_points(face) for face, _ in each]
     height = [float(np.ptp(p[:, 1])) for p in points]
     opened = [[float(np.linalg.norm(p[a] - p[b])) / float(np.linalg.norm(p[c] - p[d]) + 1e-6) for a, b, c, d in _EYES]
               for p in points]  # fmt: skip
