@@ -48,7 +48,7 @@ from facewitness.models import prompted_vlm as pv
 from facewitness.models.kfd import KFD
 from facewitness.types import Reply
 
-_FAKE = 0.5  # a score above it says fake
+_FAKE = 0.5  # a score from it on says fake
 
 
 def ask(
@@ -173,7 +173,7 @@ def _numbers(table: pa.Table, replies: Sequence[Reply | None], seed: int) -> dic
     right = label == np.where(fake, "fake", "real")
     score = table.column("score").to_numpy(zero_copy_only=False).astype(np.float64)
     scored = ~np.isnan(score)
-    follows = label == np.where(score > _FAKE, "fake", "real")
+    follows = label == np.where(score >= _FAKE, "fake", "real")
     jaccard = np.array([_jaccard(at, reply) for at, reply in zip(true, replies, strict=True)])
 
     def share(part: NDArray[Any], of: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -186,7 +186,7 @@ def _numbers(table: pa.Table, replies: Sequence[Reply | None], seed: int) -> dic
         "verdict, fake": share(right, verdict & fake),
         "untold": share(label == "", verdict | ~verdict),
         "agreement": share(follows, verdict & scored),
-        "detector": share((score > _FAKE) == fake, verdict & scored),
+        "detector": share((score >= _FAKE) == fake, verdict & scored),
         "regions": share(right, ~verdict),
         "regions, forged": share(right, ~verdict & fake),
         "regions, another is forged": share(right, ~verdict & ~fake & forged),
