@@ -517,21 +517,7 @@ def _decode(
     _load_decoders()
     if (kind := stills.kind_of(content[: stills.KNOWN_BY])) is not None:
         return _decode_elsewhere(content, kind, label, max_pixels, max_memory, page)
-    if camera := tiff.raw_kind(content):
-        raise UnreadableMedia(
-            f"'{label}' is a camera's raw file ({camera}): expected {_WANTED}. Develop it, and export it as JPEG or "
-            "TIFF; the small picture inside was not looked at."
-        )
-    if tiff.is_overlong(content):
-        raise UnreadableMedia(
-            f"'{label}' is damaged: its directories hold more than {tiff.MOST_VALUES:,} entries, or one of these more "
-            f"numbers. {_AGAIN}"
-        )
-    if damage.is_scattered(content):
-        raise UnreadableMedia(
-            f"'{label}' is damaged: it is in more than {damage.MOST_PIECES:,} pieces, or has a megabyte of nothing "
-            f"between them. {_AGAIN}"
-        )
+    _check_layout(content, label)
     notes: list[str] = []
     content = upright.without_long_exif(content, notes)
     with warnings.catch_warnings():
@@ -544,23 +530,8 @@ def _decode(
                 raise TooLarge(
                     f"'{label}' is a JPEG of {extent.scans:,} scans; expected at most {MOST_SCANS}. Save it again."
                 )
-            count, broken = _count(image, content, extent)
-            if broken:
-                notes.append("What the file says of further pages behind this one is damaged.")
-            if page is not None and not 1 <= page <= count:
-                holds = (
-                    "1 picture; expected the number 1"
-                    if count == 1
-                    else f"{count} pictures; expected a number from 1 to that"
-                )
-                raise UnreadableMedia(f"'{label}': the file holds {holds}.")
-            if count > 1 and (page is not None or image.format != "MPO" or _is_one_of_several(content)):
-                notes += _which(page, count, label, "page" if image.format == "TIFF" else "picture")
-                if page is None and image.format in _MOVING:
-                    notes[-1] += _MOVING[image.format]
-            if page is not None and page > 1:
-                image.seek(page - 1)
-                _check_size(image, label, max_pixels, max_memory)
+            notes += _turned_to(page, image, content, extent, label)
+            _check_size(image, label, max_pixels, max_memory)  # a page has a size of its own
             mark = _end_mark(content, image.format, extent)
             if mark:
                 content += mark
@@ -596,6 +567,48 @@ def _decode(
             raise TooLarge(f"'{label}' does not fit into memory. Make it smaller.") from error
         except Exception as error:  # a broken file makes decoders raise almost anything
             raise UnreadableMedia(f"'{label}' is damaged or incomplete ({_in_our_words(error)}). {_AGAIN}") from error
+
+
+def _check_layout(content: bytes, label: str) -> None:
+    """Raises UnreadableMedia for what a decoder would take long over, or show a preview of: told before it is asked."""
+    if camera := tiff.raw_kind(content):
+        raise UnreadableMedia(
+            f"'{label}' is a camera's raw file ({camera}): expected {_WANTED}. Develop it, and export it as JPEG or "
+            "TIFF; the small picture inside was not looked at."
+        )
+    if tiff.is_overlong(content):
+        raise UnreadableMedia(
+            f"'{label}' is damaged: its directories hold more than {tiff.MOST_VALUES:,} entries, or one of these more "
+            f"numbers. {_AGAIN}"
+        )
+    if damage.is_scattered(content):
+        raise UnreadableMedia(
+            f"'{label}' is damaged: it is in more than {damage.MOST_PIECES:,} pieces, or has a megabyte of nothing "
+            f"between them. {_AGAIN}"
+        )
+
+
+def _turned_to(
+    page: int | None, image: Image.Image, content: bytes, extent: damage.Extent | None, label: str
+) -> list[str]:
+    """Goes to the page that is asked for, and returns notes on which of the file's pictures it is.
+
+    Raises UnreadableMedia where there is no such page.
+    """
+    count, broken = _count(image, content, extent)
+    notes = ["What the file says of further pages behind this one is damaged."] if broken else []
+    if page is not None and not 1 <= page <= count:
+        holds = (
+            "1 picture; expected the number 1" if count == 1 else f"{count} pictures; expected a number from 1 to that"
+        )
+        raise UnreadableMedia(f"'{label}': the file holds {holds}.")
+    if count > 1 and (page is not None or image.format != "MPO" or _is_one_of_several(content)):
+        notes += _which(page, count, label, "page" if image.format == "TIFF" else "picture")
+        if page is None and image.format in _MOVING:
+            notes[-1] += _MOVING[image.format]
+    if page is not None and page > 1:
+        image.seek(page - 1)
+    return notes
 
 
 _FRAME_OF_GIF = b"!\xf9\x04"  # begins the extension that each picture of an animation has
