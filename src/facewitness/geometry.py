@@ -24,6 +24,16 @@ _RIGHT_EYE, _LEFT_EYE = (33, 133), (362, 263)
 # ---------------------------------------------------------------------------------------------------------- boxes
 
 
+def intersection(a: Box, b: Box) -> float:
+    """The area that two boxes share; 0 where they do not touch.
+
+    Args:
+        a: A box.
+        b: Another box.
+    """
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+
+
 def iou(a: Box, b: Box) -> float:
     """Intersection over union of two boxes; 0 where they do not touch.
 
@@ -31,11 +41,9 @@ def iou(a: Box, b: Box) -> float:
         a: A box.
         b: Another box.
     """
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
+    shared = intersection(a, b)
+    if shared <= 0:
         return 0.0
-    shared = width * height
     return float(shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared))
 
 

@@ -84,11 +84,7 @@ def shared(face: Box, place: Box) -> float:
         face: The face's box, pixels.
         place: The place's box, pixels of the same frame.
     """
-    width = min(face[2], place[2]) - max(face[0], place[0])
-    height = min(face[3], place[3]) - max(face[1], place[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    return width * height / ((place[2] - place[0]) * (place[3] - place[1]))
+    return geometry.intersection(face, place) / ((place[2] - place[0]) * (place[3] - place[1]))
 
 
 def from_to(box: Box) -> str:

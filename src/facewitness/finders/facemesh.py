@@ -35,7 +35,7 @@ from PIL import Image
 from facewitness import weights
 from facewitness.errors import InputError
 from facewitness.finders import SHARPNESS_SIDE, blank, rate, sharpness
-from facewitness.geometry import Affine, align, bounds, clip, compose, invert, iou, transform
+from facewitness.geometry import Affine, align, bounds, clip, compose, intersection, invert, iou, transform
 from facewitness.regions import average_landmarks, mirrored_indices
 from facewitness.types import Box, Face, Frame, Landmarks, Quality
 
@@ -540,11 +540,8 @@ def _best(detections: list[_Detection]) -> list[_Detection]:
 
 def _same(a: Box, b: Box) -> bool:
     """Whether two boxes are of the same face: they overlap by 0.3, or seven tenths of the smaller lie in the larger."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return False
     smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
-    return iou(a, b) > 0.3 or width * height > 0.7 * smaller
+    return iou(a, b) > 0.3 or intersection(a, b) > 0.7 * smaller
 
 
 # ------------------------------------------------------------------------------------------------------------ numbers

@@ -45,6 +45,7 @@ from facewitness.formats import (
     why_it_won,
     worth,
 )
+from facewitness.geometry import intersection
 from facewitness.markup import document
 from facewitness.markup import element as _e
 from facewitness.overtime import seen
@@ -428,7 +429,7 @@ def _numbers(marked: list[tuple[int, PersonReport, Box]], width: int, height: in
                 for x, y in corners
             )
         ]
-        plate = min(plates, key=lambda plate: sum(_shared(plate, box) for box in taken))
+        plate = min(plates, key=lambda plate: sum(intersection(plate, box) for box in taken))
         taken.append(plate)
         left, top = plate[:2]
         yield _e(
@@ -437,11 +438,6 @@ def _numbers(marked: list[tuple[int, PersonReport, Box]], width: int, height: in
             _e("text", text, x=left + wide / 2, y=top + 0.96 * tag, font_size=tag, text_anchor="middle"),
             class_=f"face-box {person.verdict.label}",
         )
-
-
-def _shared(a: Box, b: Box) -> float:
-    """The area that two boxes share."""
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
 def _identity(number: int, index: int) -> str:
