@@ -261,3 +261,17 @@ def tiny_onnx(folder: Path) -> Path:
     path = folder / "tiny.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
     return path
+
+
+class Dying:
+    """A finder whose process ends over the first picture."""
+
+    def find(self, frame: Frame) -> tuple[Face, ...]:
+        os._exit(9)
+
+
+def load_dying() -> None:
+    """What a process that packs loads in the place of its finder."""
+    from facewitness.builders import pack
+
+    pack._tools["finder"] = Dying()

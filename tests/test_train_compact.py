@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles import AverageFace
+from doubles import AverageFace, load_dying
 from PIL import Image
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -22,8 +22,9 @@ import pyarrow.parquet as pq  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 from facewitness import weights as shipped  # noqa: E402
+from facewitness.builders import pack as pack_module  # noqa: E402
 from facewitness.builders.pack import Pack, held_out, pack  # noqa: E402
-from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
+from facewitness.errors import FacewitnessError, InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.forge import routine  # noqa: E402
 from facewitness.models.compact import Compact, read_weights  # noqa: E402
 from facewitness.models.mids import SmallEncoders  # noqa: E402
@@ -170,6 +171,12 @@ def test_val_rows_of_a_trained_person_are_left_out_and_a_second_pack_searches_no
     pack(packed.parent / "painted.parquet", packed, Blind())
     assert again["21.png"] == "left_out" and again["0.png"] != "left_out"
     assert Pack(packed).rows[21]["split"] == "val"
+
+
+def test_a_process_that_dies_ends_the_packing_in_a_sentence(packed, tmp_path, monkeypatch):
+    monkeypatch.setattr(pack_module, "_load", load_dying)
+    with pytest.raises(FacewitnessError, match="a process that looked for faces ended"):
+        pack(packed.parent / "painted.parquet", tmp_path / "pack", jobs=1)
 
 
 def test_a_training_picture_that_shows_a_face_of_val_or_a_held_out_one_is_left_out(packed, tmp_path):

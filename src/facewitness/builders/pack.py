@@ -16,8 +16,11 @@ import multiprocessing
 import os
 import signal
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,7 +32,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from facewitness import geometry, media, plugins
 from facewitness.builders import chats
-from facewitness.errors import InputError
+from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import each_once, write_whole
 from facewitness.processes import not_from_here
 from facewitness.types import Frame, Landmarks, Pixels, Sample, Truth
@@ -301,10 +304,28 @@ def _faces(samples: Iterable[Sample], known: Mapping[str, _Found], finder: Any, 
         yield from map(_find, pictures)
         return
     count = jobs or min(8, os.cpu_count() or 1)
-    with not_from_here():
-        started = multiprocessing.get_context("spawn").Pool(count, _load)
-    with started as pool:
-        yield from pool.imap(_find, pictures, chunksize=32)
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _load)
+    coming: deque[Future[list[_Found]]] = deque()
+    try:
+        while (some := list(islice(pictures, _TOGETHER))) or coming:
+            if some:
+                with not_from_here():  # the first brings the processes
+                    coming.append(pool.submit(_find_each, some))
+            if not some or len(coming) > 2 * count:
+                yield from coming.popleft().result()
+    except BrokenExecutor as error:  # multiprocessing's own pool would wait for ever for what died
+        raise FacewitnessError(
+            "pack: a process that looked for faces ended. Was there enough memory? Try again with fewer: --jobs 1."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_TOGETHER = 32  # pictures that go to a process at once
+
+
+def _find_each(pictures: Sequence[tuple[str, bytes, _Found | None]]) -> list[_Found]:
+    return [_find(picture) for picture in pictures]
 
 
 def _image(sample: Sample) -> bytes:
