@@ -498,8 +498,9 @@ def test_a_stronger_perturbation_changes_more(name, astronaut):
 def test_a_shifted_finder_moves_box_and_mesh_together():
     finder = perturb.ShiftedFinder("whole", {}, 0.1)
     face = finder.find(Frame(np.zeros((100, 80, 3), np.uint8)))[0]
-    assert np.hypot(face.box[0], face.box[1]) == pytest.approx(10)
-    assert face.box[2] - face.box[0] == pytest.approx(80) and isinstance(face, Face)
+    left, top, right, bottom = face.box
+    assert np.hypot(80 - (right - left), 100 - (bottom - top)) == pytest.approx(10), "what it is moved by is cut off"
+    assert 0 <= left < right <= 80 and 0 <= top < bottom <= 100 and isinstance(face, Face)
 
 
 def test_frames_of_videos_are_read_and_a_broken_one_is_a_row(tmp_path, monkeypatch):

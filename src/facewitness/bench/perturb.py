@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from facewitness import plugins
+from facewitness import geometry, plugins
 from facewitness.errors import InputError, UnknownName
 from facewitness.forge import degrade, routine
 from facewitness.types import Face, Frame, Pixels
@@ -162,7 +162,10 @@ def apply(pixels: Pixels, perturbation: Perturbation, *, seed: int, group: str) 
 
 
 class ShiftedFinder:
-    """Another finder whose faces are all moved by a share of their size, in a direction drawn from where they are."""
+    """Another finder whose faces are all moved by a share of their size, in a direction drawn from where they are.
+
+    Boxes are cut at the picture's edge: a face beyond it would be refused as one that is not there.
+    """
 
     name = "shifted"
 
@@ -187,9 +190,9 @@ class ShiftedFinder:
         Args:
             frame: One frame, RGB.
         """
-        return tuple(self._shifted(face) for face in self._finder.find(frame))
+        return tuple(self._shifted(face, frame) for face in self._finder.find(frame))
 
-    def _shifted(self, face: Face) -> Face:
+    def _shifted(self, face: Face, frame: Frame) -> Face:
         x1, y1, x2, y2 = face.box
         rng = np.random.default_rng([self._seed, zlib.crc32(np.round([x1, y1, x2, y2]).tobytes())])
         angle, reach = rng.random() * 2 * np.pi, self._share * max(x2 - x1, y2 - y1)
@@ -198,4 +201,5 @@ class ShiftedFinder:
         if landmarks is not None:
             landmarks = landmarks.copy()
             landmarks[:, :2] += np.array([dx, dy], np.float32)
-        return replace(face, box=(x1 + dx, y1 + dy, x2 + dx, y2 + dy), landmarks=landmarks)
+        box = geometry.clip((x1 + dx, y1 + dy, x2 + dx, y2 + dy), frame.width, frame.height)
+        return replace(face, box=box or face.box, landmarks=landmarks)
