@@ -22,7 +22,7 @@ import numpy as np
 from facewitness import film, media, plugins
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName
 from facewitness.judge import Limits
-from facewitness.phrases import listed, visible
+from facewitness.phrases import is_film, listed, someone, visible
 from facewitness.pool import Pool
 from facewitness.types import Analysis, Clip, Finding, Mask, PersonReport, Report, Testimony, Verdict
 
@@ -441,15 +441,16 @@ def differences(first: Report, second: Report, tolerance: Mapping[str, float]) -
         return
     if first.size != second.size:
         yield f"the picture had {first.size}, now {second.size}"
-    if len(first.people) != len(second.people):
-        yield f"there were {len(first.people)} faces, now {len(second.people)}"
+    film, before = is_film(first), len(first.people)
+    if before != len(second.people):
+        yield f"there were {before} {someone(film, before)}, now {len(second.people)}"
         return
     yield from _verdicts("the picture", first.verdict, second.verdict, tolerance)
     one, other = ([f.claim for f in report.findings] for report in (first, second))
     if one != other:
         yield "the file itself says something else"
     for number, (mine, theirs) in enumerate(zip(first.people, second.people, strict=True), start=1):
-        yield from _people(f"face {number}", mine, theirs, tolerance)
+        yield from _people(f"{someone(film)} {number}", mine, theirs, tolerance)
 
 
 def _people(name: str, one: PersonReport, other: PersonReport, tolerance: Mapping[str, float]) -> Iterator[str]:
