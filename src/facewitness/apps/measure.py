@@ -581,8 +581,9 @@ def _table(given: argparse.Namespace) -> int:
     scores = {}
     for text in given.scores:
         name, equals, path = text.partition("=")
-        if not equals:
-            raise InputError(f"--scores: expected NAME=FILE, got {text!r}")
+        if not (name and equals) or name in scores:
+            wanted = f"{name!r} once" if name in scores else "NAME=FILE"
+            raise InputError(f"--scores: expected {wanted}, got {text!r}. Give each file of scores a name of its own.")
         scores[name] = Path(path)
     for path in write(_each_once(given.runs), given.out, scores=scores, title=given.title):
         print(shown(path))

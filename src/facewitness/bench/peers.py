@@ -74,6 +74,8 @@ def read(path: Path, name: str = "") -> Said:
                 return _elsewhere(path, foreign.deepsafe(path, head, numbered, name))
             if "file" not in head or "score" not in head:
                 raise InputError(f"{path}: expected a first line that names file and score, got {','.join(head)!r}")
+            if twice := next((name for name in ("file", "score", "frame", "label") if head.count(name) > 1), None):
+                raise InputError(f"{path}: expected one column {twice}, got {head.count(twice)}. Leave the others out.")
             at = {name: head.index(name) for name in ("file", "score", "frame", "label") if name in head}
             for row in rows:
                 if not row:

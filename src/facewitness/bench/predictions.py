@@ -33,6 +33,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from facewitness.bench import edited
 from facewitness.bench.listing import amiss
 from facewitness.errors import InputError
 from facewitness.files import held, read_text, write_whole
@@ -40,9 +41,8 @@ from facewitness.types import Box
 
 SCHEMA = "facewitness.predictions/2"
 BEFORE = "facewitness.predictions/1"  # is still read: it knows no witnesses' words, and other scores
-STATUSES = ("ok", "no_face", "failed")
 TRUTH = "truth: "  # before a row's problem with what is known of the picture
-SPEAKERS = ("explanation", "witness", "dialogue")
+STATUSES, SPEAKERS = edited.STATUSES, edited.SPEAKERS
 SCORE = "score/"  # begins the name of a column of a score
 
 _STRINGS = pa.list_(pa.string())
@@ -432,6 +432,20 @@ def items(table: pa.Table) -> pa.Table:
     return table.filter(pc.equal(table.column("speaker"), "explanation"))
 
 
+_ITEM = ["dataset", "file", "frame", "perturbation", "strength"]
+
+
+def repeated(table: pa.Table) -> int:
+    """How many rows are about an item that an earlier row is about: a list that names it twice, or parts put together.
+
+    Args:
+        table: Rows that stand for items, with the columns of `_ITEM` and box.
+    """
+    corners = {f"box {i}": pc.list_element(table.column("box"), i) for i in range(4)}
+    keys = pa.table({name: table.column(name) for name in _ITEM} | corners)
+    return table.num_rows - keys.group_by(keys.column_names).aggregate([]).num_rows
+
+
 def digest(data: pa.Table) -> dict[str, Any]:
     """What stands in meta.json of a listing: how many items, and one hash of them in any order.
 
@@ -523,6 +537,7 @@ def read(run: Path | str, columns: list[str] | None = None) -> tuple[pa.Table, d
     try:
         if meta["schema"] == BEFORE:
             table = _from_before(pq.read_table(path))
+            edited.check_rows(table, path)
             return table if columns is None else table.select(columns), meta
         there = pq.read_schema(path)
         lacking = [name for name in columns or COLUMNS.names if name not in there.names]
@@ -531,7 +546,9 @@ def read(run: Path | str, columns: list[str] | None = None) -> tuple[pa.Table, d
         for field in COLUMNS:
             if field.name in there.names and _sort(came := there.field(field.name).type) not in (_sort(field.type), ""):
                 raise InputError(f"{path}: expected {field.type} in the column {field.name}, got {came}. Run it again.")
-        return pq.read_table(path, columns=columns), meta
+        table = pq.read_table(path, columns=columns)
+        edited.check_rows(table, path)
+        return table, meta
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a Parquet table ({error}). Run it again.") from error
 
@@ -577,7 +594,7 @@ def read_meta(run: Path) -> dict[str, Any]:
         As it stands in the file.
 
     Raises:
-        InputError: Where it is missing, broken, or of a version that is not read.
+        InputError: Where it is missing, broken, of a version that is not read, or holds what it cannot.
     """
     path = run / "meta.json"
     try:
@@ -594,6 +611,7 @@ def read_meta(run: Path) -> dict[str, Any]:
             f"{path}: expected the schema {SCHEMA}, got {came!r}. Predictions of another version: run it again with "
             "this one, or read them with the version that made them."
         )
+    edited.check_meta(meta, path)
     return meta
 
 

@@ -100,12 +100,14 @@ def read(runs: Sequence[Path], scores: Mapping[str, Path]) -> tuple[list[Entry],
     if not runs:
         raise InputError("bench table: expected at least one run. Make one with `facewitness bench run`.")
     entries: list[Entry] = []
+    notes: list[str] = []
     peered: list[tuple[Entry, str, pa.Table]] = []  # what peers are joined to: the first run's entries and items
     for i, run in enumerate(runs):
         for folder, name in _folders(Path(run)):
-            items = ["file", "frame"] if i == 0 and scores else []
-            table, meta = predictions.read(folder, [*_COLUMNS, *items, "speaker"])
+            table, meta = predictions.read(folder, [*_COLUMNS, "file", "frame", "box", "speaker"])
             table = predictions.items(table)
+            if twice := predictions.repeated(table):
+                notes.append(f"{folder.name}: {twice} of its {table.num_rows} rows repeat an item; each of them counts.")
             unperturbed = pc.equal(table.column("perturbation"), "none")
             plain, perturbed = table.filter(unperturbed), table.filter(pc.invert(unperturbed)).select(_COLUMNS)
             if plain.num_rows == 0:
@@ -116,9 +118,8 @@ def read(runs: Sequence[Path], scores: Mapping[str, Path]) -> tuple[list[Entry],
             entry = Entry(system, dataset, plain.select(_COLUMNS), perturbed, folder, meta)
             prefix = f"{name}: " if name else ""
             entries += _taken_apart(entry, prefix)
-            if items:
-                peered.append((entry, prefix, plain.select([*items, "label"])))
-    notes: list[str] = []
+            if i == 0 and scores:
+                peered.append((entry, prefix, plain.select(["file", "frame", "label"])))
     for name, path in scores.items():
         columns, peer_notes = peers.join(peers.read(Path(path), name), [table for _, _, table in peered])
         notes += [f"{name}: {sentence}" for sentence in peer_notes]
