@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import io
 import json
+import math
 import os
 import re
 from html.parser import HTMLParser
@@ -457,6 +458,46 @@ def test_runs_whose_files_are_no_run_s(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("score", math.nan, r"row 0: expected a number in \[0, 1\] as 'score', got nan"),
+        ("fake", -3.0, r"expected a number in \[0, 1\] as 'fake', got -3.0"),
+        ("score/label", math.inf, "expected a number as 'score/label', got inf"),
+        ("box", [0.0, 1.0], "expected four numbers as 'box'"),
+        ("file", None, "expected a value as 'file'"),
+        ("status", "fine", "expected ok or no_face or failed as 'status', got 'fine'"),
+        ("speaker", "nobody", "expected explanation or witness or dialogue as 'speaker', got 'nobody'"),
+        ("says", "FAKE", "expected real or fake or inconclusive as 'says', got 'FAKE'"),
+    ],
+)
+def test_rows_that_were_edited_by_hand_are_told(tmp_path, name, value, told):
+    run = made(tmp_path / "run", still_rows())
+    path = run / "predictions.parquet"
+    rows = pq.read_table(path)
+    first, *others = rows.to_pylist()
+    pq.write_table(pa.Table.from_pylist([first | {name: value}, *others], rows.schema), path)
+    refused(tmp_path, told, [run])
+
+
+@pytest.mark.parametrize(
+    "name", ["thresholds", "perturbations", "keep", "libraries", "witnesses", "scores", "coverage", "frames", "name"]
+)
+def test_a_meta_json_that_was_edited_by_hand_is_told(tmp_path, name):
+    run = made(tmp_path / "run", still_rows())
+    raw = json.loads((run / "meta.json").read_text())
+    (run / "meta.json").write_text(json.dumps(raw | {name: [[1]]}))
+    refused(tmp_path, rf"meta.json: expected .* as '{name}', got \[\[1\]\]", [run])
+
+
+def test_rows_that_repeat_an_item_are_counted_and_said(tmp_path):
+    rows = list(still_rows())
+    _, notes = table.read([made(tmp_path / "run", rows)], {})
+    assert notes == []
+    _, notes = table.read([made(tmp_path / "twice", [*rows, rows[0]])], {})
+    assert notes == [f"twice: 1 of its {len(rows) + 1} rows repeat an item; each of them counts."]
+
+
+@pytest.mark.parametrize(
     "text", ["x", "[[", "5", '[{"places": [5]}]', '[{"places": [{}], "claim": ""}]', "[" * 100_000]
 )
 def test_findings_and_boxes_that_are_none_are_a_sentence(text):
@@ -501,6 +542,7 @@ def test_out_is_a_file(tmp_path):
         ("file,score\nreal/0.jpg\n", "line 2: expected 2 cells"),
         ("name,score\nreal/0.jpg,0.5\n", "expected a first line that names file and score"),
         ("", "expected a first line"),
+        ("file,score,score\nreal/0.jpg,0.5,0.6\n", "expected one column score, got 2"),
         ("file,score\nelsewhere.jpg,0.5\n", "none of its 1 rows fits an item"),
         (b"file,score\n\xff\xfe,0.5\n", "expected a CSV in UTF-8"),
         (None, "No such file"),

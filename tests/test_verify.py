@@ -123,6 +123,13 @@ def test_a_report_that_was_changed_is_told_even_with_new_hashes(made):
     assert "0.9700" in found["second analysis"][1]
 
 
+def test_pages_of_a_report_that_would_take_minutes_are_not_made_again(made):
+    _, analysis, data = made
+    long = dataclasses.replace(analysis.report.verdict, reasons=("Word.",) * 10_000)
+    found = results(rewritten(data, report_dot_json=wire.render(dataclasses.replace(analysis.report, verdict=long))))
+    assert found["pages"][0] is None and "pages are made again of 10,000 at most" in found["pages"][1]
+
+
 @pytest.mark.parametrize(
     ("files", "told"),
     [
@@ -247,6 +254,8 @@ def test_archives_that_are_none_or_hide_something_are_refused(made):
             bundle.read(bad)
     with pytest.raises(InputError, match=r"bytes between|overlap"):
         bundle.read(b"#!/bin/sh\n" + good)
+    with pytest.raises(InputError, match="bytes behind its table"):
+        bundle.read(good + b"\nchecked by somebody\n")
     with pytest.warns(UserWarning, match="Duplicate"), pytest.raises(InputError, match="twice"):
         bundle.read(archive(("report.json", b"{}"), ("report.json", b"{}")))
     link = zipfile.ZipInfo("report.json")

@@ -48,6 +48,7 @@ MANIFEST, SIGNATURE = "manifest.json", "manifest.json.minisig"
 TOLERANCE: dict[str, float] = {"score": 0.005, "box": 1.0, "mask": 0.02, "moves": 0.05}
 MOST_BYTES = 1_000_000_000  # of a bundle, and of all its files together
 MOST_FILES = 5_000
+_END_SIZE = 22  # of the record that ends a ZIP without a comment
 _MOST_RATIO = 200  # a file larger than a megabyte is packed to no less than this part of its size
 _NAME = re.compile(
     r"(report\.(json|html|pdf)|(weights|environment|crops|manifest)\.json|manifest\.json\.minisig"
@@ -279,6 +280,8 @@ def _check_entries(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], dat
         at += 30 + name_size + extra_size + entry.compress_size
     if at != archive.start_dir:
         raise InputError("The bundle has bytes between its files and its table that belong to none.")
+    if data[-_END_SIZE:][:4] != b"PK\5\6":
+        raise InputError("The bundle has bytes behind its table that belong to none.")
 
 
 def _contents(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
