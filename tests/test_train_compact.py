@@ -156,6 +156,13 @@ def test_hard_pictures_come_back_more_often_and_sources_borrow_genuine_ones(pack
     rng = np.random.default_rng(0)
     drawn = [data.rows[batches._genuine("made", rng)]["file"] for _ in range(60)]
     assert drawn.count("0.png") > 30 and len(set(drawn)) > 1
+    for hard, told in (
+        ([1], "an object of pictures"),
+        ({"painted/0.png": -1}, "numbers of 0 or more"),
+        ({"elsewhere/0.png": 2.0}, "expected pictures of the pack, got 'elsewhere/0.png'"),
+    ):
+        with pytest.raises(InputError, match=told):
+            recipe_file.Batches(packed, recipe, 0, hard).check()
     with pytest.raises(UnknownName, match=r"genuine pictures in the pack 'made'"):
         recipe_file.Batches(packed, replace(recipe, genuine={}), 0)[0]
 
@@ -383,6 +390,21 @@ def test_a_recipe_refuses_an_unknown_key_with_the_nearest_one(tmp_path):
     (tmp_path / "bad.toml").write_text(f"{text}\n[edits]\n{never}\n")
     with pytest.raises(InputError, match="one of them above 0"):
         recipe_file.Recipe.read(tmp_path / "bad.toml")
+    shares = re.sub(r"(?m)^own_share = \S+", "own_share = 0.5", text)
+    for table, told in {
+        "sources]\ndfdc = -1": "shares of sources of 0 or more",
+        "forgers]": "shares of forgers of 0 or more, and one above 0",
+        "forgers]\nroutine = 1": "got routine, which edits any picture",
+        "options.swap]\nx = 1": "Unknown option of swap 'x'",
+        "options]\nswap = 1": "expected a table for swap, got 1",
+        "in_part]\ndfdc = 2": "in_part as shares from 0 to 1",
+        "loss_weights]\nmask = -1": "loss_weights of at least 0",
+    }.items():
+        name = re.escape(table.partition("]")[0])
+        without = re.sub(rf"(?ms)^\[{name}(\.\w+)?\].*?(?=^\[|\Z)", "", shares)
+        (tmp_path / "bad.toml").write_text(f"{without}\n[{table}\n")
+        with pytest.raises((UnknownName, InputError), match=told):
+            recipe_file.Recipe.read(tmp_path / "bad.toml")
     (tmp_path / "bad.toml").write_text("bakbone = 'x'\n" + text.replace("backbone", "# backbone"))
     with pytest.raises(UnknownName, match="Did you mean 'backbone'"):
         recipe_file.Recipe.read(tmp_path / "bad.toml")

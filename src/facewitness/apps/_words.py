@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from facewitness.errors import BackendError, FacewitnessError, InputError, TooLarge, UnknownName, UnreadableMedia, ended
-from facewitness.files import writable
+from facewitness.files import absence, is_there, writable
 
 ANALYSING = ("compact", "provenance")  # as `pipeline.WITNESSES`, which is not loaded for --help
 MEASURED = ("compact",)  # what a file says of itself is no score
@@ -114,8 +114,8 @@ def look(given: argparse.Namespace) -> None:
                 from facewitness.train.recipe import parsed
 
                 parsed(path)
-            elif not path.exists():
-                raise InputError(f"'{path}': expected {what}, which does not exist. Check the path.")
+            elif not is_there(path) and not os.path.isdir(path):  # a folder is the command's to judge
+                raise InputError(f"'{path}': expected {what}, which {absence(path)}. Check the path.")
     out = getattr(given, "out", None)
     if declared and isinstance(out, Path) and out.exists() and not out.is_dir():
         raise InputError(f"--out: expected a folder, got the file '{out}'. Name another one.")

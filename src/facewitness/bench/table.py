@@ -107,7 +107,9 @@ def read(runs: Sequence[Path], scores: Mapping[str, Path]) -> tuple[list[Entry],
             table, meta = predictions.read(folder, [*_COLUMNS, "file", "frame", "box", "speaker"])
             table = predictions.items(table)
             if twice := predictions.repeated(table):
-                notes.append(f"{folder.name}: {twice} of its {table.num_rows} rows repeat an item; each of them counts.")
+                notes.append(
+                    f"{folder.name}: {twice} of its {table.num_rows} rows repeat an item; each of them counts."
+                )
             unperturbed = pc.equal(table.column("perturbation"), "none")
             plain, perturbed = table.filter(unperturbed), table.filter(pc.invert(unperturbed)).select(_COLUMNS)
             if plain.num_rows == 0:

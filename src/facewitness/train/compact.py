@@ -54,7 +54,20 @@ from facewitness.models.compact import SHIPPED, Compact, read_weights
 from facewitness.models.patches import Patches
 from facewitness.train import checkpoint, several
 from facewitness.train.loop import Batch, Loop, resume, some_in_float
-from facewitness.train.recipe import above_zero, at_least, by_share, digest, known, read_recipe
+from facewitness.train.recipe import (
+    MOST_SIDE,
+    MOST_STEPS,
+    above_zero,
+    at_least,
+    at_most,
+    by_share,
+    check_forger,
+    digest,
+    in_one,
+    known,
+    of_shares,
+    read_recipe,
+)
 from facewitness.train.schedule import Schedule
 from facewitness.types import KINDS, Landmarks, Pixels
 
@@ -79,6 +92,8 @@ class Stage:
 
     def __post_init__(self) -> None:
         at_least(self, size=32, steps=1, batch_size=1, stop_at_step=1)
+        at_most(self, MOST_SIDE, "size", "batch_size")
+        at_most(self, MOST_STEPS, "steps")
         above_zero(self, "lr")
 
     @property
@@ -119,6 +134,23 @@ class Recipe:
     batch_statistics: bool = False  # batch normalisation by the batch, as the first runs had it; see models/_norm
     loss_weights: dict[str, float] = field(default_factory=lambda: dict(_LOSSES))
 
+    def __post_init__(self) -> None:
+        of_shares("shares of sources", self.sources.values())
+        if self.forgers or self.own_share:
+            of_shares("shares of forgers", self.forgers.values())
+        in_one(self, "edited", "bared", "after", "own_share", "drop_path", "layer_decay")
+        known("source in [genuine]", self.genuine, self.sources)
+        known("source in [in_part]", self.in_part, {*self.sources, *self.genuine.values()})
+        known("loss", self.loss_weights, _LOSSES)
+        if not all(0 <= share <= 1 for share in self.in_part.values()):
+            raise InputError(f"recipe: expected in_part as shares from 0 to 1, got {self.in_part}")
+        if any(weight < 0 for weight in self.loss_weights.values()):
+            raise InputError(f"recipe: expected loss_weights of at least 0, got {self.loss_weights}")
+        if not 0.5 <= self.margin <= 10:
+            raise InputError(f"recipe: expected a margin from 0.5 to 10, got {self.margin}")
+        if not 0 <= self.ema < 1:
+            raise InputError(f"recipe: expected ema from 0 to below 1, got {self.ema}")
+
     @classmethod
     def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
         """From TOML.
@@ -131,8 +163,11 @@ class Recipe:
             UnknownName: With the nearest known key, for a key this class does not have.
         """
         recipe = read_recipe(cls, path, changes)
-        for forger in (*recipe.forgers, *recipe.options):
-            plugins.get("forge", forger)
+        for name in (*recipe.forgers, *recipe.options):
+            options = recipe.options.get(name, {})
+            if not isinstance(options, dict):
+                raise InputError(f"options in {path.name}: expected a table for {name}, got {options!r:.60}")
+            check_forger(name, options, f"[options.{name}]")
         for name, times in recipe.edits.items():
             if name not in routine.OPERATIONS:
                 raise UnknownName("operation", name, routine.OPERATIONS)
@@ -373,9 +408,20 @@ class Batches(Dataset):
 
         Raises:
             UnknownName: There is no such source.
-            InputError: A source has no pictures of the kind.
+            InputError: A source has no pictures of the kind, or hard ones are none of the pack's or weighed by what is
+                no number of 0 or more.
         """
-        self._open()
+        weights = self.hard.values() if isinstance(self.hard, Mapping) else [self.hard]
+        if not all(isinstance(w, int | float) and 0 <= w < math.inf for w in weights):
+            raise InputError("hard: expected an object of pictures and numbers of 0 or more. Make it with build hard.")
+        data = self._open()
+        there = {f"{row['source']}/{row['file']}" for row in data.rows} if self.hard else set()
+        if self.hard and not there & self.hard.keys():
+            raise InputError(
+                f"hard: expected pictures of the pack, got {next(iter(self.hard))!r:.80}, which it has not."
+            )
+        if any(not np.isfinite(weights).all() for weights in self.weights.values()):
+            raise InputError("hard: expected a weight above 0 in each source, got 0 for all pictures of one.")
 
     def _genuine(self, source: str, rng: np.random.Generator) -> int:
         """A genuine training row for this source; hard ones more often."""

@@ -31,7 +31,7 @@ from facewitness.files import each_once, held, write_whole
 from facewitness.forge import Forged, degrade
 from facewitness.models._encoder import Features
 from facewitness.train import checkpoint
-from facewitness.train.recipe import by_share, known
+from facewitness.train.recipe import MOST_SIDE, at_least, at_most, by_share, in_one, known, of_shares
 from facewitness.types import Landmarks
 
 GRID = 2  # pixels of a crop that a sample of a stored mask stands for
@@ -91,6 +91,12 @@ class Draws:
         known("family of edits", self.families, FAMILIES)
         if not self.sources or not self.families:
             raise InputError("draws: expected at least one source and one family of edits")
+        of_shares("shares of sources", self.sources.values())
+        of_shares("shares of families", self.families.values())
+        of_shares("shares of degradation", self.degradation)
+        in_one(self, "strength")
+        at_least(self, size=32)
+        at_most(self, MOST_SIDE, "size")
         if not 0 <= self.genuine < 1:
             raise InputError(f"draws: expected a share of genuine pictures in [0, 1), got {self.genuine}")
         if self.images < 1 or self.measured < 1:

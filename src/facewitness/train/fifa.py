@@ -64,7 +64,7 @@ from facewitness.phrases import capital
 from facewitness.train import checkpoint, edits, reports, several
 from facewitness.train.loop import Batch, Loop, halved, only, precision
 from facewitness.train.plan import Language, Plan
-from facewitness.train.recipe import above_zero, at_least, buildable, digest, known, read_recipe
+from facewitness.train.recipe import above_zero, at_least, buildable, digest, known, of_shares, read_recipe
 from facewitness.train.schedule import Schedule, last_step
 from facewitness.types import KINDS
 
@@ -125,6 +125,7 @@ class Recipe:
         known("kind of FiFa", [self.kind], ("small", "hub"))
         known("loss", self.loss_weights, fifa.WEIGHTS)
         known("task", self.tasks, TASKS)
+        of_shares("shares of tasks", {**TASKS, **self.tasks}.values())
         if self.kind == "small" and self.draws is None:
             raise InputError("recipe: expected [draws] in a small one, which makes its own edits")
         at_least(self, steps=1, batch_size=1, micro_batch_size=1, asked=1, vocabulary=1, max_tokens=1)

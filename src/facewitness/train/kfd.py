@@ -57,7 +57,9 @@ from facewitness.train.recipe import (
     at_least,
     buildable,
     by_share,
+    check_forger,
     digest,
+    in_one,
     known,
     of_shares,
     of_steps_or_epochs,
@@ -144,8 +146,7 @@ class Recipe:
         of_shares("shares of degradation", self.degradation)
         if not 0.5 <= self.margin <= 10:
             raise InputError(f"recipe: expected a margin from 0.5 to 10, got {self.margin}")
-        if not 0 <= self.edited <= 1:
-            raise InputError(f"recipe: expected edited from 0 to 1, got {self.edited}")
+        in_one(self, "edited")
         if not 0 <= self.ema < 1:
             raise InputError(f"recipe: expected ema from 0 to below 1, got {self.ema}")
         known("kind of encoders", [self.encoders.get("kind", "")], _ENCODERS)
@@ -156,10 +157,8 @@ class Recipe:
         arguments(self.encoders, _ENCODERS[self.encoders["kind"]], "recipe, [encoders]")
         arguments(self.detector, KFD, "recipe, [detector]")
         for name, options in self._forgers().items():
-            leaf = plugins.get("forge", name)
-            has = inspect.signature(leaf.forge).parameters.values()
-            known(f"option of {name}", options, {p.name for p in has if p.kind is p.KEYWORD_ONLY} | {"share"})
-            arguments(options, leaf.forge, f"recipe, [forgers.{name}]")
+            own = {option: value for option, value in options.items() if option != "share"}
+            check_forger(name, own, f"[forgers.{name}]")
         if self.baseline is not None:
             known("baseline", [self.baseline], ("sbi",))
             if self.encoders["kind"] != "small" or self.detector:

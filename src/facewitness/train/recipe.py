@@ -32,6 +32,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from facewitness import plugins
 from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.files import read_text
 from facewitness.phrases import visible
@@ -231,6 +232,41 @@ def above_zero(recipe: Any, *names: str) -> None:
     for name in names:
         if getattr(recipe, name) <= 0:
             raise InputError(f"recipe: expected {name} above 0, got {getattr(recipe, name)}")
+
+
+def in_one(recipe: Any, *names: str) -> None:
+    """A recipe's check of its shares of one whole.
+
+    Args:
+        recipe: A dataclass of settings.
+        *names: Settings.
+
+    Raises:
+        InputError: One is no share from 0 to 1.
+    """
+    for name in names:
+        if not 0 <= getattr(recipe, name) <= 1:
+            raise InputError(f"recipe: expected {name} from 0 to 1, got {getattr(recipe, name)}")
+
+
+def check_forger(name: str, options: Mapping[str, Any], where: str) -> None:
+    """A recipe's check of a leaf of forge/ that forgeries are drawn by.
+
+    Args:
+        name: Of the leaf.
+        options: Of it, by name.
+        where: Name of their table, for messages.
+
+    Raises:
+        UnknownName: There is none of that name, or an option of none.
+        InputError: It edits pictures and forges none, or an option is of another type.
+    """
+    leaf = plugins.get("forge", name)
+    if not hasattr(leaf, "forge"):
+        raise InputError(f"recipe: expected forgers that forge a face, got {name}, which edits any picture")
+    has = inspect.signature(leaf.forge).parameters.values()
+    known(f"option of {name}", options, {p.name for p in has if p.kind is p.KEYWORD_ONLY})
+    arguments(options, leaf.forge, f"recipe, {where}")
 
 
 def of_shares(what: str, shares: Iterable[float]) -> None:
