@@ -1105,7 +1105,14 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(capsys, monkeypatch)
 
     monkeypatch.setattr("facewitness.apps.analyze._sources", full)
     assert main(["analyze", "x.png"]) == 1
-    assert "could not (No space left on device)" in capsys.readouterr().err
+    assert "could not (No space left on device). Make room there" in capsys.readouterr().err
+
+
+def test_what_a_command_reads_is_not_written_over(tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(b"a photo")
+    assert main(["analyze", str(tmp_path / "a.png"), "--lines", str(tmp_path / "a.png"), "--resume"]) == 2
+    assert "expected another file to write to than those that are read" in capsys.readouterr().err
+    assert (tmp_path / "a.png").read_bytes() == b"a photo"
 
 
 def test_a_dataset_without_its_folder_says_which_option_names_it(capsys, tmp_path):

@@ -74,15 +74,18 @@ def test_chat_answers_line_by_line_and_saves(photo, tmp_path, capsys, monkeypatc
         "/face x",
         "/faces",
         "/save",
-        *(f"/save {path}" for path in saved),
+        *(f"/save {path}" for path in (*saved, *saved, photo)),
         "/help",
         "/quit",
         "never asked",
     ]
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
+    before = photo.read_bytes()
     assert main(["chat", str(photo)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
+    assert photo.read_bytes() == before and "/save: expected the name of a new file" in out
+    assert out.count("→") == 4  # its own files may be saved again
     assert "Did you mean 'region'?" in out
     assert "Did you mean 'nose'?" in out
     assert "there is no face 9" in out

@@ -427,6 +427,7 @@ def test_mistakes_of_the_commands_are_sentences(made, tmp_path, capsys):
         (["bundle", str(report), "--file", str(tmp_path / "other.png")], 2, "is not the file of the report"),
         (["bundle", str(tmp_path / "none.json")], 2, "with its SHA-256, got one without"),
         (["bundle", str(path)], 2, "expected one report"),
+        (["bundle", str(report), "--file", str(path), "--out", str(path)], 2, "expected another file to write to"),
         (["bundle", str(tmp_path / "absent.json")], 2, "cannot be read"),
         (["verify", str(report)], 1, "make a bundle of it first: facewitness bundle REPORT"),
         (["verify", str(tmp_path / "absent.zip")], 2, "cannot be read"),

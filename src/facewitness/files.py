@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from facewitness.errors import InputError
 
 MOST_WEIGHTS = 1 << 37  # bytes of a file of weights; so that what never ends, as a device, is not read on and on
+A_FOLDER = "is a folder, no file"  # of `absence`
 MOST_TEXT = 100_000_000  # bytes of a card, a recipe or a list of certificates
 
 
@@ -189,7 +190,7 @@ def absence(path: Path) -> str:
         return "is a link to what does not exist" if path.is_symlink() else "does not exist"
     except (OSError, ValueError) as error:
         return f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
-    return "is a folder, no file" if stat.S_ISDIR(mode) else "is a device, a pipe or a socket, no file"
+    return A_FOLDER if stat.S_ISDIR(mode) else "is a device, a pipe or a socket, no file"
 
 
 def ordinary(path: Path, limit: int = sys.maxsize) -> Path:
@@ -286,6 +287,22 @@ def write_whole(path: Path, content: bytes) -> Path:
     with whole(path) as passing:
         passing.write_bytes(content)
     return path
+
+
+def unable(error: OSError, path: Path | str | None = None) -> str:
+    """That something could not be read or written, and what to do where a disk is full.
+
+    Args:
+        error: What the system says.
+        path: Of what, where the error does not name it.
+
+    Returns:
+        A sentence, or two.
+    """
+    where = f" '{name}'" if (name := error.filename or path) else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    room = " Make room there, or name another place." if full else ""
+    return f"expected to read or write{where}, and could not ({error.strerror or error}).{room}"
 
 
 def folder_of_ours(chosen: str, mac: str, variable: str, linux: str) -> Path:

@@ -11,12 +11,12 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from facewitness.errors import BackendError, FacewitnessError, InputError, TooLarge, UnknownName, UnreadableMedia, ended
-from facewitness.files import absence, is_there, writable
+from facewitness.files import A_FOLDER, absence, is_there, writable
 
 ANALYSING = ("compact", "provenance")  # as `pipeline.WITNESSES`, which is not loaded for --help
 MEASURED = ("compact",)  # what a file says of itself is no score
@@ -114,7 +114,7 @@ def look(given: argparse.Namespace) -> None:
                 from facewitness.train.recipe import parsed
 
                 parsed(path)
-            elif not is_there(path) and not os.path.isdir(path):  # a folder is the command's to judge
+            elif not is_there(path) and absence(path) != A_FOLDER:  # that is the command's to judge
                 raise InputError(f"'{path}': expected {what}, which {absence(path)}. Check the path.")
     out = getattr(given, "out", None)
     if declared and isinstance(out, Path) and out.exists() and not out.is_dir():
@@ -128,11 +128,21 @@ def ready(given: argparse.Namespace) -> None:
         given: the command's arguments, as `writes` declared them.
 
     Raises:
-        InputError: Something cannot.
+        InputError: Something cannot, or it is a file that the command reads.
     """
     for name, kind in getattr(given, "writes", ()):
         if (path := getattr(given, name)) is not None:
             writable(path, kind)
+            if is_there(path) and any(path.samefile(each) for each in _named(given, name)):
+                raise InputError(f"'{path}': expected another file to write to than those that are read. Name one.")
+
+
+def _named(given: argparse.Namespace, without: str) -> Iterator[Path]:
+    """The files among a command's arguments, all but those of one."""
+    for name, value in vars(given).items():
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if name != without and isinstance(each, str | Path) and is_there(Path(each)):
+                yield Path(each)
 
 
 _ITS_OWN = "the report's own"

@@ -348,8 +348,12 @@ def _writer(
         stream = closing.enter_context(path.open("ab"))
 
     def write(report: Report) -> None:
-        stream.write(lines.render(report))
-        stream.flush()
+        try:
+            stream.write(lines.render(report))
+            stream.flush()
+        except OSError as error:  # as of a full disk, which names nothing
+            error.filename = error.filename or str(arguments.lines or "standard output")
+            raise
 
     return write, done
 

@@ -32,7 +32,7 @@ from facewitness.apps._words import (
     status_of,
 )
 from facewitness.errors import FacewitnessError, UnknownName
-from facewitness.files import at_home
+from facewitness.files import at_home, unable
 
 _ABOUT = """Where and why a face was forged: a verdict you can check.
 
@@ -106,8 +106,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has gone, as `head` does
         return nobody_reads()
     except OSError as error:  # a full disk behind standard output, or a path that cannot be written
-        where = f" '{error.filename}'" if error.filename else ""
-        complain(f"facewitness: expected to read or write{where}, and could not ({error.strerror or error}).")
+        complain(f"facewitness: {unable(error)}")
         return NONE
     finally:
         if before is not None:

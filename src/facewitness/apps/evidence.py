@@ -12,7 +12,7 @@ from typing import Any
 
 from facewitness.apps._words import ALL, NONE, SOME, add_system, complain, shown, size, system, writes
 from facewitness.errors import InputError, MissingExtra, ReportError
-from facewitness.files import read_bounded, write_whole
+from facewitness.files import is_there, read_bounded, write_whole
 
 _CASE = """Print a case file to fill in: the exhibit, who asked, what was asked. Reports with --case carry it.
 
@@ -136,6 +136,10 @@ def _bundle(arguments: argparse.Namespace) -> int:
     if arguments.sign is not None:
         data = _signed(data, arguments.sign, arguments.comment or f"facewitness bundle of {shown(source.name)}")
     out = arguments.out or arguments.report.with_suffix(".zip")
+    if is_there(out) and is_there(source) and out.samefile(source):
+        raise InputError(
+            f"'{out}': expected a bundle's name to write to, got the file of the report. Name another one."
+        )
     write_whole(out, data)
     kinds = ", ".join(sorted({name.partition("/")[0] for name in leaf.read(data).files}))
     print(f"{shown(out)}: {len(data) / 1e6:.1f} MB: {kinds}")

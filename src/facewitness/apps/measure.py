@@ -690,6 +690,8 @@ def _regressions(given: argparse.Namespace) -> int:
     from facewitness.bench import regressions
     from facewitness.pipeline import Analyzer
 
+    if given.out and given.out.suffix == ".json" and given.out.exists():  # a record, if it is one of the folder's
+        raise InputError(f"--out: expected the name of a new Markdown file, got '{given.out}'. Name another one.")
     analyzer = Analyzer(**_system(given).arguments(("none", 0), 0))
     outcomes = list(regressions.again(regressions.Kept(given.folder), analyzer, given.pictures))
     text = regressions.page(outcomes)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from facewitness.apps._words import INTERRUPTED, NONE, complain, nobody_reads, status_of
 from facewitness.errors import FacewitnessError, ended
+from facewitness.files import unable
 
 
 def script(main: Callable[..., int | None], *given: Any) -> NoReturn:
@@ -40,7 +41,6 @@ def script(main: Callable[..., int | None], *given: Any) -> NoReturn:
     except BrokenPipeError:
         status = nobody_reads()
     except OSError as error:
-        where = f" '{error.filename}'" if error.filename else ""
-        complain(f"{name}: expected to read or write{where}, and could not ({error.strerror or error}).")
+        complain(f"{name}: {unable(error)}")
         status = NONE
     sys.exit(status)

@@ -32,7 +32,7 @@ from facewitness.apps._words import (
     system,
 )
 from facewitness.errors import FacewitnessError, InputError, UnknownName
-from facewitness.files import at_home, write_whole
+from facewitness.files import MOST_TEXT, at_home, is_there, read_bounded, unable, write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -357,8 +357,10 @@ def _chat(given: argparse.Namespace) -> int:
                 _command(dialogue, line, typed)
             else:
                 _say(dialogue, line, typed)
-        except (FacewitnessError, OSError) as error:
+        except FacewitnessError as error:
             print(shown(error))
+        except OSError as error:
+            print(shown(unable(error)))
 
 
 def _say(dialogue: Dialogue, question: str, streamed: bool) -> None:
@@ -428,4 +430,11 @@ def _saved(dialogue: Dialogue, path: Path) -> Path:
 
         turns = "\n\n".join(f"**{escaped(q)}**\n\n{escaped(a.text)}" for q, a in dialogue.turns)
         content = f"# About {escaped(report.source)}\n\nsha256 {report.sha256}\n\n{turns}\n"
-    return write_whole(path, content.encode("utf-8", "replace"))
+    written = content.encode("utf-8", "replace")
+    about, sha256, _ = written.partition((report.sha256 or report.source).encode("utf-8", "replace"))
+    if path.exists() and not (is_there(path) and read_bounded(path, MOST_TEXT).startswith(about + sha256)):
+        raise InputError(
+            f"/save: expected the name of a new file, or of this conversation's own, got '{path}', which holds "
+            "something else. Name another one."
+        )
+    return write_whole(path, written)

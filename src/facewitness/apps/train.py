@@ -29,7 +29,7 @@ from facewitness.apps._words import (
     seed,
 )
 from facewitness.errors import Collapse, FacewitnessError, InputError, MissingExtra
-from facewitness.files import each_once
+from facewitness.files import each_once, unable
 
 _ABOUT = """Train a network by a recipe: a TOML file of settings, such as those in the repository's runs/. A run that
 was stopped goes on when the same command is given again; its folder says what it was made of (resolved.json).
@@ -123,10 +123,7 @@ def guarded(
         except BrokenPipeError:  # whoever read our output has gone: `main` knows
             raise
         except OSError as error:
-            where = f" '{error.filename}'" if error.filename else ""
-            return _complain(
-                f"expected to read or write{where}, and could not ({error.strerror or error}).", WRONG_USAGE
-            )
+            return _complain(unable(error), WRONG_USAGE)
         except Exception as error:
             if (why := _unwritten(error)) is None:
                 raise

@@ -393,6 +393,7 @@ _MAKE = "Make a model with facewitness train compact and facewitness build onnx.
 _OUTPUTS = {"fake", "kind", "mask", "regions"}
 _PLACES = "places.onnx"  # the network of places, beside the weights
 _MARGIN = 1.25  # of recipes that say nothing else
+_MOST_NUMBER = 1_000_000  # under strength: a logit, a slope or an offset beyond is no fit
 
 
 def _content(path: Path) -> bytes:
@@ -513,5 +514,10 @@ def _facts(onnx: Path, content: bytes, card: Path, written: bytes) -> Facts:
         raise WeightsError(
             f"'{card}': expected numbers for size, margin, and slope, offset and threshold under strength; one is "
             f"missing. {_MAKE}"
+        )
+    if not 0.5 <= facts["margin"] <= 10 or max(map(abs, numbers[2:])) > _MOST_NUMBER:
+        raise WeightsError(
+            f"'{card}': expected a margin from 0.5 to 10 and numbers of at most {_MOST_NUMBER:,} under strength, got "
+            f"others. {_MAKE}"
         )
     return cast(Facts, facts)
