@@ -184,10 +184,22 @@ def test_what_is_wrong_with_a_table_is_said(tmp_path):
         ("image", 5, "expected bytes in the column image, got int64"),
         ("label", ["real"], "expected text in the column label, got list"),
         ("split", None, "1.png: expected a value in the column split, got none"),
+        ("group", None, "1.png: expected a value in the column group, got none"),
+        ("group", ["a"], "expected text in the column group, got list"),
+        ("method", {"a": 1}, "expected text in the column method, got struct"),
+        ("parsing", ["a"], "expected bytes in the column parsing, got list"),
     ):
         pq.write_table(pa.Table.from_pylist([r | {name: value} for r in _rows()]), tmp_path / "odd.parquet")
         with pytest.raises(InputError, match=said):
             list(parquet.samples(tmp_path / "odd.parquet"))
+
+
+def test_a_row_of_a_builder_s_table_that_was_edited_is_told(tmp_path):
+    names = ("file", "image", "mask", "label", "group", "regions", "question", "answer", "asked", "original")
+    row = dict.fromkeys(names) | {"file": "a.png", "label": "fake", "regions": ["elbow"]}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "sbi_qa.parquet")
+    with pytest.raises(InputError, match=r"expected rows as builders/sbi_qa writes them, got one that is none .*elbow"):
+        list(plugins.get("datasets", "sbi_qa").samples(tmp_path))
 
 
 def test_a_difference_mask_marks_what_was_changed_and_not_the_compression():

@@ -272,6 +272,16 @@ def test_deepfakebench_tells_absent_frames_and_the_video_that_stands_for_a_split
     assert any("4 of 4 frames of DFDC/pristine/-/aaa are not in" in sentence for sentence in told)
 
 
+def test_a_name_that_is_too_long_for_the_disk_is_absent(tmp_path):
+    _deepfakebench(tmp_path)
+    frames = [f"DFDC/test/frames/aaa/{'a' * 3000}.png"]
+    entry = {"label": "DFDC_Real", "frames": frames}
+    _write(tmp_path / "DFDC.json", {"DFDC": {"DFDC_Real": {"train": {}, "test": {"aaa": entry}, "val": {}}}})
+    assert any(
+        "1 of 1 frames of DFDC/pristine/-/aaa are not in" in said for said in _read("deepfakebench", tmp_path)[1]
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -672,6 +672,13 @@ def test_what_is_wrong_with_openforensics_is_said(tmp_path):
         ({"categories": [{"id": 0, "name": "cat"}]}, "expected the categories Real and Fake, got cat"),
         ({"annotations": [good["annotations"][0] | {"category_id": 4}]}, "annotation 0: expected category_id"),
         ({"annotations": [good["annotations"][0] | {"bbox": [1]}]}, "annotation 0: expected category_id and a bbox"),
+        *(
+            (
+                {"annotations": [good["annotations"][1] | {"segmentation": [[0, 0, 4, 0, 4, odd]]}]},
+                "segmentation of numbers",
+            )
+            for odd in (None, "4", [], float("nan"), 1e9)
+        ),
         ({"images": [{"id": 1}]}, "of MS-COCO .KeyError.'file_name'"),
         ({"images": [{"id": [1], "file_name": "a.png"}]}, "of MS-COCO .TypeError"),
     ):

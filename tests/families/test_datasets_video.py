@@ -480,6 +480,7 @@ def test_what_dfdc_lacks_is_told(tmp_path):
         ("validation/labels.csv", "file,label\nd.mp4,0\n", "expected the columns filename and label"),
         ("validation/labels.csv", "filename,label\nd.mp4,2\n", "expected the label REAL or FAKE"),
         ("validation/labels.csv", "filename,label\nd.mp4\n", "expected the label REAL or FAKE"),
+        ("validation/labels.csv", f"filename,label\n{'d' * 200_000},1\n", "is not CSV .field larger"),
         ("validation/labels.csv", "filename,label\nd.mp4,0\nd.mp4,1\n", "is there twice"),
     ],
 )

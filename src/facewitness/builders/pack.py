@@ -244,7 +244,8 @@ def pack(
             (folder / name).unlink()
         if not any(folder.iterdir()):
             folder.rmdir()
-        raise InputError(f"{data}: expected pictures, got none that can be read. The first: {problems[0]['message']}")
+        first = f" The first: {problems[0]['message']}" if problems else " The tables hold no rows."
+        raise InputError(f"{data}: expected pictures, got none that can be read.{first}")
     for name in ("pictures.bin", "landmarks.npy"):
         (folder / f"{name}.part").replace(folder / name)
     write_whole(folder / "problems.json", json.dumps(problems).encode())

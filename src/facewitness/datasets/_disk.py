@@ -12,6 +12,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,8 +25,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from facewitness import media
-from facewitness.errors import InputError, UnreadableMedia
-from facewitness.files import each_once, ordinary, read_bounded
+from facewitness.errors import FacewitnessError, InputError, UnreadableMedia
+from facewitness.files import each_once, is_there, ordinary, read_bounded
 from facewitness.film import Frames
 from facewitness.types import Sample, Truth
 
@@ -53,6 +54,20 @@ def holds(kind: pa.DataType, wanted: str) -> bool:
     if wanted == "bytes":
         return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_null(kind))
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind))
+
+
+@contextmanager
+def as_built(table: Path, builder: str) -> Iterator[None]:
+    """Tells a row that somebody edited in a sentence. Raises InputError for what is no row of the builder's."""
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        if isinstance(error, FacewitnessError):
+            raise
+        raise InputError(
+            f"{table.name}: expected rows as builders/{builder} writes them, got one that is none ({error!r:.100}); "
+            "build it again"
+        ) from error
 
 
 def silent(sentence: str) -> None:
@@ -275,7 +290,7 @@ def with_masks(made: Iterable[Sample], places: Sequence[Path | None]) -> Iterato
     `places`, some of them None or absent, are videos of masks, for frames of a video, and folders of pictures, for
     stills of the same name.
     """
-    films = [p for p in places if p is not None and p.is_file()]
+    films = [p for p in places if p is not None and is_there(p)]
     stills = {p.stem: p for place in places if place is not None for p in pictures(place, deep=False)}
     for sample in made:
         mask: Any = None
@@ -296,7 +311,7 @@ def below(root: Path, listed: str) -> Path | None:
     if not parts or ".." in parts:
         return None
     places = (root.joinpath(*parts[first:]) for first in range(max(1, len(parts) - 1)))
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if is_there(place)), None)
 
 
 def read_json(path: Path, dataset: str) -> Any:

@@ -44,14 +44,18 @@ def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) 
 
 
 def _samples(root: Path, split: str | None, tell: Tell) -> Iterator[Sample]:
-    where = next(p for place in (root, root / "Img") for name in _FOLDERS if (p := place / name).is_dir())
+    where = next((p for place in (root, root / "Img") for name in _FOLDERS if (p := place / name).is_dir()), None)
+    if where is None:
+        raise InputError(f"{NAME}: expected a folder {' or '.join(_FOLDERS)} in {root}, got none; unpack it again")
     if (where / where.name).is_dir():  # some archives hold the folder in a folder of its own name
         where = where / where.name
     identities = next((p for p in (root / "Anno" / _IDENTITIES, root / _IDENTITIES) if p.is_file()), None)
     if identities is None:
         tell(f"{NAME}: {root / 'Anno' / _IDENTITIES} does not exist, so every picture is its own group; download it")
     person = _pairs(identities) if identities else {}
-    table = next(p for p in (root / "Eval" / _LIST, root / _LIST) if p.is_file())
+    table = next((p for p in (root / "Eval" / _LIST, root / _LIST) if p.is_file()), None)
+    if table is None:
+        raise InputError(f"{NAME}: expected a file {_LIST} in {root}, got none; download it again")
     split_of = {name: _split(table, name, number) for name, number in _pairs(table).items()}
     group = apart(((person.get(name, name), each) for name, each in split_of.items()), NAME, tell)
     for name, each in split_of.items():

@@ -142,14 +142,17 @@ def _csv(table: Path) -> _Listed:
     listed: _Listed = {}
     # an odd byte then makes an odd name or label, which is said
     with io.TextIOWrapper(open_bounded(table, MAX_LIST), encoding="utf-8-sig", errors="replace", newline="") as opened:
-        rows = csv.DictReader(opened)
-        if not {"filename", "label"} <= set(rows.fieldnames or ()):
-            raise InputError(f"{NAME}: {table}: expected the columns filename and label, got {rows.fieldnames}")
-        for row in rows:
-            file = row["filename"] or ""
-            if file in listed:
-                raise InputError(f"{NAME}: {table}: {file} is there twice; download it again")
-            listed[file] = _label(table, file, row["label"]), None
+        try:
+            rows = csv.DictReader(opened)
+            if not {"filename", "label"} <= set(rows.fieldnames or ()):
+                raise InputError(f"{NAME}: {table}: expected the columns filename and label, got {rows.fieldnames}")
+            for row in rows:
+                file = row["filename"] or ""
+                if file in listed:
+                    raise InputError(f"{NAME}: {table}: {file} is there twice; download it again")
+                listed[file] = _label(table, file, row["label"]), None
+        except csv.Error as error:
+            raise InputError(f"{NAME}: {table} is not CSV ({error}); download it again") from error
     return listed
 
 

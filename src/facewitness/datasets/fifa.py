@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from facewitness import regions
-from facewitness.datasets._disk import mask_in, not_empty, table_of, wanted
+from facewitness.datasets._disk import as_built, mask_in, not_empty, table_of, wanted
 from facewitness.errors import InputError
 from facewitness.types import Sample, Truth
 
@@ -69,14 +69,19 @@ def _samples(table: Path, split: str | None) -> Iterator[Sample]:
             if split not in (None, row["split"]):
                 continue
             if rows and rows[0]["file"] != row["file"]:  # a picture's rows stand together
-                yield _sample(rows)
+                yield _sample(rows, table)
                 rows = []
             rows.append(row)
     if rows:
-        yield _sample(rows)
+        yield _sample(rows, table)
 
 
-def _sample(rows: list[dict[str, Any]]) -> Sample:
+def _sample(rows: list[dict[str, Any]], table: Path) -> Sample:
+    with as_built(table, NAME):
+        return _of_rows(rows)
+
+
+def _of_rows(rows: list[dict[str, Any]]) -> Sample:
     first = rows[0]
     questions: dict[str, tuple[str, ...]] = {}
     for row in rows:

@@ -30,9 +30,11 @@ import numpy as np
 from facewitness import geometry
 from facewitness.datasets._disk import PRISTINE, Tell, below, folder, not_empty, read_json, silent, wanted
 from facewitness.errors import InputError
+from facewitness.files import is_there
 from facewitness.types import Box, Mask, Sample, Truth
 
 NAME = "OpenForensics"
+_MOST_SIDE = 10_000  # pixels: an outline beyond is none, and its mask would fill the memory
 
 _FOLDERS = {"train": "Train", "val": "Val", "test-dev": "Test-Dev", "test-challenge": "Test-Challenge"}
 SPLITS = tuple(_FOLDERS)
@@ -105,7 +107,7 @@ def _split(root: Path, split: str, name: str, table: Path, tell: Tell) -> Iterat
 def _picture(root: Path, name: str, listed: str) -> Path | None:
     file = PurePosixPath(listed).name
     folders = (root / name, root / "Images" / name, root / name / name)
-    return below(root, listed) or next((p / file for p in folders if (p / file).is_file()), None)
+    return below(root, listed) or next((p / file for p in folders if is_there(p / file)), None)
 
 
 def _face(table: Path, annotation: dict[str, Any], labels: dict[Any, str]) -> tuple[Truth, Box | None]:
@@ -121,6 +123,11 @@ def _face(table: Path, annotation: dict[str, Any], labels: dict[Any, str]) -> tu
     segmentation = annotation.get("segmentation")
     rings = segmentation if isinstance(segmentation, list) else []  # MS-COCO's run lengths, of crowds, are not used
     outline = [r for r in rings if isinstance(r, list) and len(r) >= 6 and len(r) % 2 == 0]
+    if not all(isinstance(v, int | float) and abs(v) < _MOST_SIDE for ring in outline for v in ring):  # NaN is not
+        raise InputError(
+            f"{NAME}: {table}: annotation {annotation.get('id')}: expected a segmentation of numbers below "
+            f"{_MOST_SIDE:,}, pixels of the picture; download it again"
+        )
     # the paper makes new faces with a GAN and blends them in: another identity, so an exchange
     return Truth("fake", "OpenForensics", "identity_exchange", mask=partial(_mask, outline) if outline else None), box
 

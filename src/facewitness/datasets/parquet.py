@@ -64,8 +64,8 @@ def _rows(table: Path, split: str | None) -> Iterator[Sample]:
     missing = [c for c in _NEEDED if c not in file.schema_arrow.names]
     if missing:
         raise InputError(f"{table.name}: expected the columns {', '.join(_NEEDED)}; {', '.join(missing)} missing")
-    for name in ("file", "image", "label", "source", "split"):
-        kind, wanted = file.schema_arrow.field(name).type, "bytes" if name == "image" else "text"
+    for name in [name for name in (*_NEEDED, "parsing") if name in file.schema_arrow.names]:
+        kind, wanted = file.schema_arrow.field(name).type, "bytes" if name in ("image", "parsing") else "text"
         if not holds(kind, wanted):
             raise InputError(f"{table.name}: expected {wanted} in the column {name}, got {kind}. Write it again.")
     columns = [*_NEEDED, *(c for c in ("parsing",) if c in file.schema_arrow.names)]
@@ -73,7 +73,7 @@ def _rows(table: Path, split: str | None) -> Iterator[Sample]:
         for row in batch.to_pylist():
             if split is not None and row["split"] != split:
                 continue
-            if empty := [name for name in ("file", "source", "split") if row[name] is None]:
+            if empty := [name for name in ("file", "source", "split", "group") if row[name] is None]:
                 raise InputError(f"{table.name}: {row['file']}: expected a value in the column {empty[0]}, got none")
             if row["label"] not in ("real", "fake"):
                 raise InputError(f"{table.name}: {row['file']}: expected label real or fake, got {row['label']!r}")

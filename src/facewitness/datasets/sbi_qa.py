@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness import regions
-from facewitness.datasets._disk import mask_in, not_empty, table_of, wanted
+from facewitness.datasets._disk import as_built, mask_in, not_empty, table_of, wanted
 from facewitness.errors import InputError
 from facewitness.types import Sample, Truth
 
@@ -56,8 +56,10 @@ def _samples(table: Path, split: str) -> Iterator[Sample]:
     for batch in file.iter_batches(batch_size=64, columns=list(_NEEDED)):
         for row in batch.to_pylist():
             if row["asked"] is None and row["file"] not in seen:
-                seen.add(row["file"])
-                yield _sample(row, split)
+                with as_built(table, NAME):
+                    seen.add(row["file"])
+                    sample = _sample(row, split)
+                yield sample
 
 
 def _sample(row: dict[str, Any], split: str) -> Sample:
