@@ -975,6 +975,11 @@ def test_a_language_model_of_text_gets_eyes_and_is_one_of_the_families(kind: str
     inputs = its(images=[photo(1)], text=[prompt], return_tensors="pt")
     assert (inputs["input_ids"] == back.config.image_token_id).sum() == 1, "a picture is one token"
     assert pv.answers(back, its, [np.array(photo(1))], ["Is it real?"], 4) is not None
+    half, _ = pv.plain(str(tmp_path / "panda"), dtype=torch.bfloat16)  # what learns as a whole keeps its small steps
+    kinds = {name: weights.dtype for name, weights in half.named_parameters()}
+    assert {kind for name, kind in kinds.items() if "projector" in name} == {torch.float32}
+    assert {kind for name, kind in kinds.items() if "projector" not in name} == {torch.bfloat16}
+    assert pv.answers(half, its, [np.array(photo(1))], ["Is it real?"], 4) is not None
     pv.attach(back, Colour(), its)
     assert not torch.equal(
         logits(back, its(images=[photo(1)], text=[prompt.replace("Is", "<forgery>" * N)], return_tensors="pt")),

@@ -9,6 +9,7 @@ from pathlib import Path
 import doubles
 import numpy as np
 import pytest
+from PIL import Image
 
 from facewitness import geometry
 from facewitness.bench import calibrate
@@ -237,6 +238,24 @@ def test_the_aligned_crop_puts_eyes_nose_and_mouth_where_the_authors_have_them()
         assert cut[round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3].max() > 200
 
 
+def test_beyond_the_picture_the_aligned_crop_is_black_as_the_authors_is():
+    mesh = np.zeros((468, 3), np.float32)
+    for where, point in zip(hub._POINTS, hub._TEMPLATE * 100 - (30, 0), strict=True):
+        mesh[list(where), :2] = point
+    person, _ = doubles.Seen.of(np.zeros((140, 140, 3), np.uint8), (0.0, 0.0, 70.0, 100.0), mesh)
+    cut = hub._aligned(person.face, np.full((140, 140, 3), 200, np.uint8), 1.3)
+    assert cut[:, :40].max() == 0 and cut[20:, 50:].min() == 200
+
+
+def test_of_a_large_photograph_all_is_shown():
+    pixels = np.zeros((300, 3_000, 3), np.uint8)
+    seen: list[tuple[int, ...]] = []
+    detector = hub.Detector(lambda shown: float(len(seen.append(shown.shape) or [])), "whole", {})
+    options = {"margin": 1.3, "fake": None, "norm": "imagenet"}
+    hub.Hub("hub", detector, "whole", 1.3, options).inspect(doubles.Seen.of(pixels, (0.0, 0.0, 9.0, 9.0))[1])
+    assert seen == [pixels.shape]
+
+
 def test_the_square_is_as_large_as_asked():
     cut = hub._square(PERSON.face, PIXELS, 1.3)
     assert cut.shape == (156, 156, 3)  # 1.3 times the longer side of the box, 120
@@ -322,6 +341,14 @@ def test_gend_is_the_encoders_feature_one_unit_long_and_a_line(torch, tmp_path, 
         assert torch.allclose(published.build(settings, tensors, "m")(picture), expected, atol=1e-4)
     witness = hub.load(put(tmp_path / make, settings, tensors))
     assert witness._crop == "aligned" and 0 < score(witness) < 1
+    # as each encoder's own processor resizes: DINOv3's alone is bilinear
+    way = Image.Resampling.BILINEAR if make == "dino" else Image.Resampling.BICUBIC
+    shown = Image.fromarray(hub._aligned(PERSON.face, PIXELS, 1.3)).resize((224, 224), way)
+    network = published.build(settings, tensors, "m")
+    values = (np.asarray(shown, np.float32) / 255 - np.float32(network.mean)) / np.float32(network.std)
+    with torch.no_grad():
+        shares = network(torch.from_numpy(values.transpose(2, 0, 1)[None])).softmax(1)
+    assert score(witness) == pytest.approx(float(shares[0, 1]), abs=1e-6)
     assert set(witness.made_by()["weights"]) == {"model.safetensors", "settings"}
 
 

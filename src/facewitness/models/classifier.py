@@ -83,7 +83,7 @@ def _tensors(path: Path, name: str) -> tuple[dict[str, torch.Tensor], str]:
 
 def _gend(network: gend.GenD, digest: str, device: torch.device) -> Classifier:
     def logits(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        picture = Image.fromarray(pixels).resize((gend.SIZE, gend.SIZE), Image.Resampling.BICUBIC)
+        picture = Image.fromarray(pixels).resize((gend.SIZE, gend.SIZE), network.resample)
         return _run(network, _normal(picture, network.mean, network.std), device)
 
     return Classifier(logits, ("real", "fake"), "aligned", {_hub.WHOLE: digest})
@@ -146,6 +146,9 @@ def _transformers(folder: Path, name: str, device: torch.device) -> Classifier:
             )
 
     def logits(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        if not getattr(processor, "do_resize", True):  # a picture at its own size: what fits into memory
+            top, left = (max(0, (length - _MOST_SIDE) // 2) for length in pixels.shape[:2])
+            pixels = pixels[top : top + _MOST_SIDE, left : left + _MOST_SIDE]
         try:
             ready = processor(images=Image.fromarray(pixels), return_tensors="pt")["pixel_values"]
         except Exception as error:  # over settings that it took without a look

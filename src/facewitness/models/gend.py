@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -38,6 +39,7 @@ class GenD(nn.Module):
         unit: Whether features are made one unit long.
         mean: Of the encoder's input, RGB in [0, 1].
         std: Likewise.
+        resample: How crops come to 224 px, as the encoder's own processor has it.
     """
 
     def __init__(
@@ -48,10 +50,11 @@ class GenD(nn.Module):
         unit: bool,
         mean: Sequence[float],
         std: Sequence[float],
+        resample: Image.Resampling = Image.Resampling.BICUBIC,
     ):
         super().__init__()
         self.encoder, self.linear = encoder, nn.Linear(features, 2)
-        self.mean, self.std = mean, std
+        self.mean, self.std, self.resample = mean, std, resample
         self._pooled, self._unit = pooled, unit
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -130,7 +133,7 @@ def _dino(tensors: Mapping[str, Tensor], unit: bool) -> GenD:
     root = _ROOT + "backbone."
     patches = tensors[root + "embeddings.patch_embeddings.weight"]
     width = patches.shape[0]
-    inner = next(k for k in tensors if re.search(r"layer\.0\.mlp\.up_proj\.weight$", k))
+    inner = next((k for k in tensors if re.search(r"layer\.0\.mlp\.up_proj\.weight$", k)), "layer.0.mlp.up_proj.weight")
     config = DINOv3ViTConfig(
         hidden_size=width,
         patch_size=patches.shape[-1],
@@ -142,7 +145,8 @@ def _dino(tensors: Mapping[str, Tensor], unit: bool) -> GenD:
         use_gated_mlp=any(".mlp.gate_proj." in k for k in tensors),
     )
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-    return GenD(DINOv3ViTModel(config), lambda output: output.last_hidden_state[:, 0], width, unit, mean, std)
+    first = DINOv3ViTModel(config), lambda output: output.last_hidden_state[:, 0]  # its class token
+    return GenD(*first, width, unit, mean, std, Image.Resampling.BILINEAR)
 
 
 def _perception(backbone: str, unit: bool, name: str) -> GenD:

@@ -31,7 +31,7 @@ from facewitness.witnesses import _labels, _tracks
 
 CROPS = ("face", "aligned", "whole")
 MARGIN = 1.3  # of the detector's box; GenD's public code
-MOST_SIDE = 2_048  # pixels of a photograph that is given to a model at its own size
+MOST_SIDE = 2_048  # pixels of a face's crop
 # GenD's public code (`align_face`): eyes, nose and corners of the mouth in a crop without margin
 _TEMPLATE = np.array([[0.34, 0.46], [0.66, 0.46], [0.5, 0.64], [0.37, 0.82], [0.63, 0.82]])
 _POINTS = ((33, 133), (362, 263), (1,), (61,), (291,))  # of the mesh, the subject's right eye first
@@ -142,7 +142,7 @@ class Hub:
 
     def _whole(self, clip: Clip) -> Testimony:
         if self._last is None or self._last[0] is not clip:  # asked once for each face and once for the file
-            scores = [self._detector.score(_at_most(frame.pixels, MOST_SIDE)) for frame in clip.frames()]
+            scores = [self._detector.score(frame.pixels) for frame in clip.frames()]
             self._last = (clip, Testimony(self.name, sum(scores) / len(scores)))
         return self._last[1]
 
@@ -164,7 +164,7 @@ def _square(face: Face, pixels: Pixels, margin: float) -> Pixels:
 
 
 def _aligned(face: Face, pixels: Pixels, margin: float) -> Pixels:
-    """An upright crop by five points, at the picture's own resolution."""
+    """An upright crop by five points, at the picture's own resolution, black beyond the picture as in GenD's code."""
     if face.landmarks is None:
         return _square(face, pixels, margin)
     points = np.stack([face.landmarks[list(each), :2].mean(axis=0) for each in _POINTS]).astype(np.float64)
@@ -174,8 +174,12 @@ def _aligned(face: Face, pixels: Pixels, margin: float) -> Pixels:
     if not scale > 0:
         return _square(face, pixels, margin)
     size = max(8, min(round(1 / scale), MOST_SIDE))
-    cut: Pixels = geometry.crop(pixels, np.array([[a, -b, x], [b, a, y]]) * size, size)
-    return cut
+    affine = np.array([[a, -b, x], [b, a, y]]) * size
+    cut: Pixels = geometry.crop(pixels, affine, size)
+    height, width = pixels.shape[:2]
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
+    inside = geometry.fill([geometry.transform(affine, corners)], size, size)
+    return cut * inside[..., None]
 
 
 def _similarity(points: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[float, float, float, float]:
@@ -186,12 +190,6 @@ def _similarity(points: NDArray[np.float64], target: NDArray[np.float64]) -> tup
     a = float((p * t).sum()) / square
     b = float((p[:, 0] * t[:, 1] - p[:, 1] * t[:, 0]).sum()) / square
     return a, b, float(aim[0] - a * center[0] + b * center[1]), float(aim[1] - b * center[0] - a * center[1])
-
-
-def _at_most(pixels: Pixels, side: int) -> Pixels:
-    """The middle of a picture, at most `side` pixels long: resampling would take away what is looked for."""
-    top, left = (max(0, (length - side) // 2) for length in pixels.shape[:2])
-    return pixels[top : top + side, left : left + side]
 
 
 # --------------------------------------------------------------------------------------------------------------- models
