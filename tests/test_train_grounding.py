@@ -522,6 +522,19 @@ def test_the_published_shape_learns_in_parts_beside_a_frozen_language_model(pack
     assert "of them 2 in each process, 2 at once" in page and "4 questions of" in page and "checkpointed" in page
 
 
+def test_what_lora_has_learned_beside_halved_weights_is_added_to_them_whole(vicuna):
+    recipe = fifa.Recipe(kind="hub", model=str(vicuna), steps=1, batch_size=1, lr=1e-2, draws=DRAWS, lora=2, bf16=True,
+                         network={"decoder": DECODER})  # fmt: skip
+    language = fifa.make(recipe, ()).language
+    query = language.model.layers[0].self_attn.q_proj
+    query.lora_B["default"].weight.data.fill_(1e-5)
+    before, learned = query.base_layer.weight.clone(), query.get_delta_weight("default")
+    assert before.dtype == torch.bfloat16 and learned.abs().max() > 0
+    fifa.merged(language)
+    after = language.model.layers[0].self_attn.q_proj.weight
+    assert torch.allclose(after - before.float(), learned.float(), atol=1e-7)
+
+
 def test_a_frozen_encoder_without_weights_is_refused_before_anything_is_drawn(packed, vicuna, tmp_path):
     """The published recipe once named none, and its language model would have learnt from random features."""
     recipe = fifa.Recipe(kind="hub", model=str(vicuna), steps=1, batch_size=2, lr=1e-2, draws=DRAWS)

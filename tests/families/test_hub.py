@@ -16,6 +16,7 @@ from facewitness.bench import calibrate
 from facewitness.calibration import Calibration
 from facewitness.errors import InputError, WeightsError
 from facewitness.judge import judge
+from facewitness.models.onnx_classifier import OnnxClassifier
 from facewitness.types import Testimony
 from facewitness.witnesses import _labels, hub
 
@@ -122,6 +123,17 @@ def test_an_onnx_files_outputs_are_named_by_the_config_beside_it(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"id2label": {"0": "a", "1": "b", "2": "c"}}))
     with pytest.raises(WeightsError, match=r"2 outputs and the config\.json beside it 3 labels"):
         hub.load(path)
+
+
+def test_an_onnx_file_is_shown_pictures_resized_as_its_settings_say(tmp_path):
+    path = onnx_file(tmp_path / "m.onnx", [1, 3, 64, 64], 1)
+    shown = {}
+    for number in (None, 2, 3, 99):
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps({} if number is None else {"resample": number}))
+        shown[number] = OnnxClassifier(Path(path), "unit", outputs="logits")._sized(PIXELS)
+    for number in (2, 3):
+        assert np.array_equal(shown[number], Image.fromarray(PIXELS).resize((64, 64), Image.Resampling(number)))
+    assert np.array_equal(shown[None], shown[3]) and np.array_equal(shown[99], shown[3])
 
 
 @pytest.mark.parametrize(

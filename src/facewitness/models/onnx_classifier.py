@@ -2,7 +2,7 @@
 
 The input's shape says where the three colours stand and how large pictures are; a size that the file leaves open is the
 picture's own, up to `MOST_SIDE`. Beside the file, `preprocessor_config.json` and `config.json` of an export from the
-Hugging Face hub are read where they lie there: mean, deviation and the labels' names.
+Hugging Face hub are read where they lie there: mean, deviation, way of resizing and the labels' names.
 
 Outputs may be logits or shares. Two outputs that add up to 1 in [0, 1] for a few pictures of noise are shares. One
 output that lies there for these may still be a logit that leaves it for others: it is read by the operator that ends
@@ -90,7 +90,9 @@ class OnnxClassifier:
             ) from error
         self._path, self.sha256 = path, {path.name: hashlib.sha256(content).hexdigest()}
         self._read_input()
-        self._mean, self._std = _norm(path.with_name("preprocessor_config.json")) or NORMS[norm]
+        beside = path.with_name("preprocessor_config.json")
+        self._mean, self._std = _norm(beside) or NORMS[norm]
+        self._resample = _resample(beside)
         self.labels = _labels(_json(path.with_name("config.json")))
         values = self._probe()
         self.outputs, self.shares = values.shape[1], self._are_shares(values, outputs, whole)
@@ -157,7 +159,7 @@ class OnnxClassifier:
     def _sized(self, pixels: Pixels) -> Pixels:
         height, width = self._size
         if height is not None and width is not None:
-            return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+            return np.asarray(Image.fromarray(pixels).resize((width, height), self._resample))
         # at its own resolution: the middle, in multiples; what is smaller is continued by its mirror image
         sides = []
         for fixed, own in zip((height, width), pixels.shape[:2], strict=True):
@@ -239,6 +241,13 @@ def _norm(file: Path) -> tuple[Sequence[float], Sequence[float]] | None:
         return NORMS["unit"] if settings.get("do_rescale", True) else NORMS["bytes"]
     mean, std = (_three(settings, name, file) for name in ("image_mean", "image_std"))
     return (mean, std) if mean and std else None
+
+
+def _resample(file: Path) -> Image.Resampling:
+    """How pictures come to their size by the file beside a network, by Pillow's numbers; bicubic where it says none."""
+    value = _json(file).get("resample")
+    known = type(value) is int and value in set(Image.Resampling)
+    return Image.Resampling(value) if known else Image.Resampling.BICUBIC
 
 
 def _three(settings: Mapping[str, Any], name: str, file: Path) -> tuple[float, ...]:

@@ -459,6 +459,7 @@ def merged(language: torch.nn.Module) -> None:
 
     for name, module in list(language.named_modules()):
         if isinstance(module, BaseTunerLayer):
+            module.get_base_layer().float()  # bfloat16 takes no change below 1/512 of a weight
             module.merge()
             above, _, last = name.rpartition(".")
             setattr(language.get_submodule(above), last, module.get_base_layer())
