@@ -569,6 +569,10 @@ def test_by_command_a_run_is_trained_and_measured(made, tmp_path, capsys):
     assert "| (nothing) |" in table and "| grammar |" in table
     assert main(["bench", "ablation", str(one), str(made), "--out", str(tmp_path / "no.md")]) == 2
     assert "expected a run that was measured, with --val" in capsys.readouterr().err
+    for edited in ("null", "[]", "{}", '{"weights": {"label": 1}, "rewards": {"reward": 3}}'):
+        (other / "before_after.json").write_text(edited)
+        assert main(["bench", "ablation", str(one), str(other), "--out", str(tmp_path / "no.md")]) == 2
+        assert "expected what train grpo measured with --val, got something else" in capsys.readouterr().err
 
 
 # -- before and after -------------------------------------------------------------------------------------------------

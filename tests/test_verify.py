@@ -123,6 +123,11 @@ def test_a_report_that_was_changed_is_told_even_with_new_hashes(made):
     assert "0.9700" in found["second analysis"][1]
 
 
+@pytest.mark.parametrize("witnesses", [-1, True, "compact", {"a": 1}, None])
+def test_witnesses_of_a_report_that_are_none_have_no_weights(witnesses):
+    assert bundle.weights({"witnesses": witnesses}) == {}
+
+
 def test_pages_of_a_report_that_would_take_minutes_are_not_made_again(made):
     _, analysis, data = made
     long = dataclasses.replace(analysis.report.verdict, reasons=("Word.",) * 10_000)

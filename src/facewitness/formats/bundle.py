@@ -122,7 +122,8 @@ def weights(made_by: Mapping[str, Any]) -> dict[str, str]:
     Returns:
         Name of the file → its SHA-256.
     """
-    parts = [made_by.get("finder"), *(made_by.get("witnesses") or ())]
+    witnesses = made_by.get("witnesses")
+    parts = [made_by.get("finder"), *(witnesses if isinstance(witnesses, list | tuple) else ())]
     return {
         f"{part.get('name')} › {file}": str(digest)
         for part in parts

@@ -411,6 +411,7 @@ def ablation(runs: Sequence[Path]) -> str:
             reports.append(read_json(run / "before_after.json"))
         except (OSError, ValueError) as error:
             raise InputError(f"'{run}': expected a run that was measured, with --val ({error})") from error
+        _measured(reports[-1], run)
     alike = [{k: one.get(k) for k in ("table_sha256", "weights", "asking")} for one in reports]
     if differing := [str(run) for run, one in zip(runs, alike, strict=True) if one != alike[0]]:
         raise InputError(
@@ -427,6 +428,19 @@ def ablation(runs: Sequence[Path]) -> str:
         cells = [_cell(one["rewards"][name]) for name in names]
         lines.append(f"| {', '.join(one.get('without') or ()) or '(nothing)'} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
+
+
+def _measured(report: Any, run: Path) -> None:
+    """Refuse a before_after.json without what a line of the table is made of."""
+    try:
+        for name in ("reward", *report["weights"]):
+            _cell(report["rewards"][name])
+        ", ".join(report.get("without") or ())
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise InputError(
+            f"'{run / 'before_after.json'}': expected what train grpo measured with --val, got something else "
+            f"({error!r:.100}). Measure the run again."
+        ) from error
 
 
 def _cell(value: Mapping[str, Any]) -> str:
