@@ -41,7 +41,7 @@ from facewitness.apps._words import (
     writes,
 )
 from facewitness.errors import FacewitnessError, InputError, ReportError, UnknownName
-from facewitness.files import write_whole
+from facewitness.files import unable, write_whole
 
 if TYPE_CHECKING:
     from facewitness.apps.summary import Rows
@@ -188,7 +188,8 @@ class _Finish:
                 content = rendered(name, report, analysis.clip, **self._settings(leaf.render))
                 written.append(write_whole(self.out / _file_name(report, leaf.extension), content))
             except (FacewitnessError, OSError) as error:
-                problem = Problem("render", f"The format {name} could not be written. {error}")
+                why = f": {unable(error)}" if isinstance(error, OSError) else f". {error}"
+                problem = Problem("render", f"The format {name} could not be written{why}")
                 report = replace(report, problems=(*report.problems, problem))
         return _Outcome(report, tuple(written), thumb)
 

@@ -231,7 +231,10 @@ def _read(path: Path) -> Misjudged:
         ):
             raise ValueError("expected the name of a picture in this folder")
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"'{path}' is no record of a misjudgement ({error}).") from error
+        why = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"'{path}' is no record of a misjudgement ({why}). Make it again by facewitness misjudged, or take it away."
+        ) from error
     return entry
 
 
