@@ -69,5 +69,11 @@ def test_a_plain_model_learns_by_rewards_with_the_module_that_it_was_given(tmp_p
     expert = pv.expert_of(again)
     assert isinstance(getattr(expert, "original_module", expert), TraceExpert) and expert.n_tokens == 5
     assert (folder / "expert.safetensors").stat().st_size < module.stat().st_size, "the module is stored once"
+    page = str(grpo.plan(grpo.Recipe(model=str(folder), forgery_prompt=True, learner={"grid": 2}, steps=1)))
+    assert "model is a folder" in page and "5 tokens of the detector" in page and "a copy of what learns" in page
+    further, _ = grpo.make(grpo.Recipe(model=str(folder), forgery_prompt=True, steps=1))
+    copied = dict(grpo.reference(further).named_parameters())
+    for name, weights in further.named_parameters():  # of an adapter that goes on only what learns is there twice
+        assert (copied[name] is weights) != weights.requires_grad and not copied[name].requires_grad, name
     with pytest.raises(InputError, match="has an expert already"):
         grpo.make(grpo.Recipe(model=str(folder), steps=1), module)

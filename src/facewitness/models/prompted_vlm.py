@@ -703,6 +703,24 @@ def taught(name: str | Path) -> Taught:
         raise WeightsError(f"'{Path(name) / _CARD}' cannot be read ({error}). Copy the whole folder again.") from error
 
 
+def taught_on(folder: str | Path) -> str | None:
+    """The hub name or folder of the language model that lies beside none of these files; None where it lies there.
+
+    Args:
+        folder: That `save` wrote.
+
+    Raises:
+        WeightsError: The card cannot be read.
+    """
+    try:
+        base = read_json(Path(folder) / _CARD)["base"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"'{Path(folder) / _CARD}' cannot be read ({error}). Copy the whole folder again."
+        ) from error
+    return base if isinstance(base, str) else None
+
+
 def is_saved(name: str | Path) -> bool:
     """Whether a name is a folder that `save` wrote.
 

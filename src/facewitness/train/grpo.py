@@ -20,7 +20,8 @@ Where the paper is silent, which is everywhere but for "VLM-R1", "GRPO" and thre
     dropout   none: the policy that learns is the one that spoke
     expert    its detector stays as it is, what turns its evidence into tokens learns. A frozen detector looks once at
               each picture, not once for every reply to it
-    reference a copy of the whole model, expert included, but for a new LoRA adapter, where it is the model without it
+    reference a copy of the whole model, expert included, but for a new LoRA adapter, where it is the model without it.
+              Of an adapter that is trained further the copy shares what never learns, which is nearly all
 
 Each step's rewards stand by themselves, with mean and standard deviation, in log.csv, TensorBoard and curve.svg. A run
 stops with a sentence where a reward collapses (`Stop`). In OUT besides: model/, checkpoints/, resolved.json,
@@ -68,8 +69,10 @@ from trl.trainer.utils import add_fused_lm_head  # isort: skip
 from facewitness.builders.chats import Example
 from facewitness.builders.pack import Pack
 from facewitness.errors import Collapse, InputError, MissingExtra
-from facewitness.files import write_whole
+from facewitness.files import at_home, write_whole
 from facewitness.models._remembered import look_once
+from facewitness.models.forgery_expert import DETECTOR
+from facewitness.models.trace_expert import MODULE
 from facewitness.processes import not_from_here
 from facewitness.train import checkpoint, paired
 from facewitness.train.checkpoint import last_checkpoint, same_run
@@ -382,6 +385,19 @@ def _plain_name(name: str) -> str:
     return name.removeprefix("base_model.model.").replace(".modules_to_save.default", "")
 
 
+def reference(model: Any) -> Any:
+    """A copy of a model as it is now, which does not learn. What never learns in the model itself is shared with it.
+
+    Not where FSDP or DeepSpeed puts each model's weights into parts, in place.
+
+    Args:
+        model: As training begins.
+    """
+    in_parts = any(os.environ.get(f"ACCELERATE_USE_{name}") == "true" for name in ("FSDP", "DEEPSPEED"))
+    frozen = {} if in_parts else {id(p): p for p in model.parameters() if not p.requires_grad}
+    return copy.deepcopy(model, frozen).requires_grad_(False)
+
+
 class _Trainer(trl.GRPOTrainer):
     """TRL's, with a reference of ours where there is one.
 
@@ -472,7 +488,7 @@ def train(
     trainer = _Trainer(
         model,
         _arguments(recipe, out, steps, world, save_every, pv.unspoken(model)),
-        copy.deepcopy(model).requires_grad_(False) if recipe.beta and not adapter else None,
+        reference(model) if recipe.beta and not adapter else None,
         reward_funcs=rewards.functions,
         train_dataset=dataset(rows, recipe, steps, "" if pv.expert_of(model) is None else pv.placeholders(model)),
         processing_class=processor,
@@ -646,6 +662,10 @@ def plan(recipe: Recipe, detector: Path | None = None, examples: int | None = No
             f"{recipe.prompts} prompts with {recipe.group_size} replies each: expected a multiple of micro_batch_size "
             f"times the processes, {recipe.micro_batch_size} · {processes}"
         )
+    folder = at_home(recipe.model)
+    goes_on = recipe.language == "lora" and pv.is_saved(folder)
+    if detector is None and goes_on:  # what `train sft` put beside its adapter
+        detector = next((file for name in (MODULE, DETECTOR) if (file := folder / name).is_file()), None)
     model, asked = with_expert(page, recipe, detector, recipe.learner, needed=recipe.forgery_prompt)
     inner = model.get_base_model() if isinstance(model, PeftModel) else model
     words, tokens = Language.of(inner), asked + recipe.max_tokens
@@ -655,6 +675,9 @@ def plan(recipe: Recipe, detector: Path | None = None, examples: int | None = No
     page.holds("the model", model)
     if recipe.beta and recipe.language == "full":
         page.takes("the reference", sum(p.numel() * p.element_size() for p in inner.parameters()), "a copy, for KL")
+    elif recipe.beta and goes_on:
+        learns = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+        page.takes("the reference", learns, "for KL, a copy of what learns")
     replies, micro = recipe.group_size * recipe.prompts, recipe.micro_batch_size
     drawing = words.cache(replies // processes, tokens) + words.logits(replies // processes, 1)
     learning = words.activations(micro, tokens, recipe.gradient_checkpointing)

@@ -86,7 +86,8 @@ def settings(name: str) -> tuple[Any, str, int | None]:
     """transformers' settings of a listed hub name or of a folder, its kind, and how many parameters it must have.
 
     Args:
-        name: A hub name of the list, or a folder; of one that `train sft` made, the language model in it counts.
+        name: A hub name of the list, or a folder; of one that `train sft` made, the language model in it counts, or
+            the one that its adapter belongs to.
 
     Returns:
         The settings, the kind, and how many parameters it must have, None where nobody says.
@@ -107,6 +108,10 @@ def settings(name: str) -> tuple[Any, str, int | None]:
         base = prompted_vlm.base_of(folder)
         for each in dict.fromkeys((folder, base)):
             _hub.harmless(each, str(each))
+        if base != folder and not base.is_dir():  # an adapter: its card names the language model
+            named = prompted_vlm.taught_on(folder)
+            if named is not None and at_home(named).resolve() != folder.resolve():
+                return settings(named)
         try:
             config = transformers.AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # transformers raises anything over broken settings, or over code it may not run
@@ -187,7 +192,7 @@ class Plan:
                 f"'{name}': its settings give {came:,} parameters in this version of transformers "
                 f"({transformers.__version__}), expected {expected:,} as on the hub. Take the pinned version."
             )
-        known = "a folder" if expected is None else "a published name"
+        known = "a published name" if name in published() else "a folder"
         self.passed(f"{name} is {known}: {model.config.model_type}, {came:,} parameters")
         if why := published().get(name, {}).get("instead"):
             self.facts.append(f"note: {why}")
