@@ -30,6 +30,7 @@ import importlib
 import inspect
 import json
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -638,9 +639,10 @@ def load(
     if adapter:
         if not (folder / _ADAPTER / "adapter_model.safetensors").is_file():
             raise WeightsError(f"'{folder / _ADAPTER}' has no adapter_model.safetensors. Copy the whole folder again.")
-        model = PeftModel.from_pretrained(
-            model, folder / _ADAPTER, is_trainable=trainable, config=_lora(folder / _ADAPTER / "adapter_config.json")
-        )
+        lora = _lora(folder / _ADAPTER / "adapter_config.json")
+        with warnings.catch_warnings():  # what peft asks transformers on the way is told there to be out of date
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+            model = PeftModel.from_pretrained(model, folder / _ADAPTER, is_trainable=trainable, config=lora)
     return model.train(trainable), processor
 
 
