@@ -19,9 +19,9 @@ from doubles import tiny_fdm  # noqa: E402
 
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
 from facewitness.builders import dma  # noqa: E402
-from facewitness.errors import InputError  # noqa: E402
+from facewitness.errors import InputError, WeightsError  # noqa: E402
 from facewitness.models.trace_expert import TraceExpert  # noqa: E402
-from facewitness.train import grpo, small_vlm  # noqa: E402
+from facewitness.train import grpo, sft, small_vlm  # noqa: E402
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -74,6 +74,8 @@ def test_a_plain_model_learns_by_rewards_with_the_module_that_it_was_given(tmp_p
     assert (folder / "expert.safetensors").stat().st_size < module.stat().st_size, "the module is stored once"
     page = str(grpo.plan(grpo.Recipe(model=str(folder), forgery_prompt=True, learner={"grid": 2}, steps=1)))
     assert "model is a folder" in page and "5 tokens of the detector" in page and "a copy of what learns" in page
+    with pytest.raises(WeightsError, match="not the language model they belong to"):  # as the run itself
+        sft.plan(sft.Recipe(model=str(folder), steps=1))
     further, _ = grpo.make(grpo.Recipe(model=str(folder), forgery_prompt=True, steps=1))
     copied = dict(grpo.reference(further).named_parameters())
     for name, weights in further.named_parameters():  # of an adapter that goes on only what learns is there twice

@@ -705,6 +705,22 @@ def taught(name: str | Path) -> Taught:
         raise WeightsError(f"'{Path(name) / _CARD}' cannot be read ({error}). Copy the whole folder again.") from error
 
 
+def needs_language(name: str | Path) -> None:
+    """Refuse a folder that `save` wrote without the language model.
+
+    Args:
+        name: A folder that `save` wrote, or a hub name or folder of a plain model.
+
+    Raises:
+        WeightsError: It holds an adapter.
+    """
+    if is_saved(name) and not base_of(name).is_dir():
+        raise WeightsError(
+            f"'{name}' holds an expert and an adapter, but not the language model they belong to; {_CARD} in it names "
+            "that. Name the language model itself, or save with whole weights."
+        )
+
+
 def taught_on(folder: str | Path) -> str | None:
     """The hub name or folder of the language model that lies beside none of these files; None where it lies there.
 
@@ -753,11 +769,7 @@ def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, 
     Returns:
         The model, and its processor.
     """
-    if is_saved(name) and not base_of(name).is_dir():
-        raise WeightsError(
-            f"'{name}' holds an expert and an adapter, but not the language model they belong to; {_CARD} in it names "
-            "that. Name the language model itself, or save with whole weights."
-        )
+    needs_language(name)
     model = _base_model(str(base_of(name)) if is_saved(name) else name, revision, options)
     return model, processor_of(_hub.located(name, revision)[0], name, model.config)
 

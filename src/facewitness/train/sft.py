@@ -560,6 +560,7 @@ def plan(recipe: Recipe, detector: Path | None = None, examples: int | None = No
         InputError: Detector and language model do not fit.
         WeightsError: A folder that cannot be read, or would run code.
     """
+    pv.needs_language(at_home(recipe.model))
     page = Plan(f"fine-tuning of {recipe.model}" + (f" on {processes} processes" * (processes > 1)), processes)
     model, learning = with_expert(
         page, recipe, detector if recipe.forgery_prompt else None, recipe.learner, needed=recipe.forgery_prompt
