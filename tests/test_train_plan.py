@@ -463,6 +463,14 @@ def test_recipes_that_are_no_files_or_nested_too_deep_are_refused_and_not_waited
         assert ("expected a recipe in TOML" in said or no_file) and "Traceback" not in said
 
 
+def test_adapters_that_name_each_other_have_no_language_model_to_plan(tmp_path):
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "prompted.json").write_text(json.dumps({"base": str(tmp_path / other)}))
+    with pytest.raises(WeightsError, match="not the language model they belong to"):
+        plan.settings(str(tmp_path / "a"))
+
+
 def test_cards_and_starting_weights_that_are_pipes_are_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "kfd.json")
     os.mkfifo(tmp_path / "imagenet.safetensors")

@@ -110,7 +110,8 @@ def settings(name: str) -> tuple[Any, str, int | None]:
             _hub.harmless(each, str(each))
         if base != folder and not base.is_dir():  # an adapter: its card names the language model
             named = prompted_vlm.taught_on(folder)
-            if named is not None and at_home(named).resolve() != folder.resolve():
+            if named is not None:
+                prompted_vlm.needs_language(at_home(named))
                 return settings(named)
         try:
             config = transformers.AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
