@@ -127,10 +127,13 @@ def test_an_onnx_files_outputs_are_named_by_the_config_beside_it(tmp_path):
 
 def test_an_onnx_file_is_shown_pictures_resized_as_its_settings_say(tmp_path):
     path = onnx_file(tmp_path / "m.onnx", [1, 3, 64, 64], 1)
-    shown = {}
+    shown, hashes = {}, set()
     for number in (None, 2, 3, 99):
         (tmp_path / "preprocessor_config.json").write_text(json.dumps({} if number is None else {"resample": number}))
-        shown[number] = OnnxClassifier(Path(path), "unit", outputs="logits")._sized(PIXELS)
+        loaded = OnnxClassifier(Path(path), "unit", outputs="logits")
+        shown[number] = loaded._sized(PIXELS)
+        hashes.add(loaded.sha256["preprocessor_config.json"])
+    assert len(hashes) == 4, "a profile does not hold for other settings"
     for number in (2, 3):
         assert np.array_equal(shown[number], Image.fromarray(PIXELS).resize((64, 64), Image.Resampling(number)))
     assert np.array_equal(shown[None], shown[3]) and np.array_equal(shown[99], shown[3])
@@ -416,6 +419,10 @@ def test_a_classifier_of_the_hub_by_its_labels(torch, tmp_path):
 
     one, other = hub.load(saved("Fake", "Real")), hub.load(saved("Realism", "Deepfake"))
     assert score(one) == pytest.approx(1 - score(other), abs=1e-6)
+    ViTImageProcessor(size={"height": 64, "width": 64}, resample=3).save_pretrained(tmp_path / "Fake-Real")
+    otherwise = hub.load(tmp_path / "Fake-Real").made_by()["weights"]
+    assert otherwise["model.safetensors"] == one.made_by()["weights"]["model.safetensors"]
+    assert otherwise != one.made_by()["weights"], "a profile does not hold for other settings"
     assert score(hub.load(saved("LABEL_0", "LABEL_1"), fake=0)) == pytest.approx(score(one))
     with pytest.raises(InputError, match="do not tell which means fake"):
         hub.load(saved("LABEL_0", "LABEL_1"))

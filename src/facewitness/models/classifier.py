@@ -23,6 +23,7 @@ from facewitness.errors import WeightsError
 from facewitness.files import MOST_WEIGHTS, read_bounded, read_json
 from facewitness.models import _hub, commfor, gend  # the last two make torchvision importable for transformers
 
+_SETTINGS = ("config.json", "preprocessor_config.json")
 _MOST_SIDE = 4_096  # pixels that a model may ask for; published ones take up to 1,024
 
 
@@ -33,7 +34,7 @@ class Classifier:
     logits: Callable[[NDArray[np.uint8]], NDArray[np.float64]]
     labels: tuple[str, ...]  # in the order of the logits
     crop: str  # what it was made for: face, aligned (GenD's crop by five points) or whole
-    sha256: Mapping[str, str]  # file → hash
+    sha256: Mapping[str, str]  # file → hash, of weights and of the settings that are read
 
 
 def open_folder(folder: Path, name: str, device: torch.device) -> Classifier:
@@ -159,7 +160,8 @@ def _transformers(folder: Path, name: str, device: torch.device) -> Classifier:
         with torch.inference_mode():
             return network(ready.to(device)).logits[0].double().cpu().numpy()
 
-    files = sorted(folder.glob("model*.safetensors"))
+    read = [folder / name for name in _SETTINGS if (folder / name).is_file()]  # other settings have other scores
+    files = [*sorted(folder.glob("model*.safetensors")), *read]
     return Classifier(logits, labels, "face", {file.name: _sha256(file) for file in files})
 
 

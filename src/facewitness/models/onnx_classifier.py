@@ -24,7 +24,7 @@ from PIL import Image
 
 from facewitness import weights
 from facewitness.errors import InputError, WeightsError
-from facewitness.files import MOST_WEIGHTS, read_bounded
+from facewitness.files import MOST_TEXT, MOST_WEIGHTS, read_bounded
 from facewitness.types import Pixels
 
 MOST_SIDE = 2_048  # pixels
@@ -58,7 +58,7 @@ class OnnxClassifier:
         labels: in the order of the outputs; empty where none are known.
         outputs: 1 or 2.
         shares: whether the outputs are shares in [0, 1]; logits otherwise.
-        sha256: file → hash.
+        sha256: file → hash, of the settings beside it too.
     """
 
     def __init__(self, path: Path, norm: str, threads: int = 1, outputs: str | None = None):
@@ -90,7 +90,9 @@ class OnnxClassifier:
             ) from error
         self._path, self.sha256 = path, {path.name: hashlib.sha256(content).hexdigest()}
         self._read_input()
-        beside = path.with_name("preprocessor_config.json")
+        for name in ("config.json", "preprocessor_config.json"):  # other settings have other scores
+            if (beside := path.with_name(name)).is_file():
+                self.sha256[name] = hashlib.sha256(read_bounded(beside, MOST_TEXT)).hexdigest()
         self._mean, self._std = _norm(beside) or NORMS[norm]
         self._resample = _resample(beside)
         self.labels = _labels(_json(path.with_name("config.json")))
