@@ -420,7 +420,7 @@ def test_a_classifier_of_the_hub_by_its_labels(torch, tmp_path):
     one, other = hub.load(saved("Fake", "Real")), hub.load(saved("Realism", "Deepfake"))
     assert score(one) == pytest.approx(1 - score(other), abs=1e-6)
     ViTImageProcessor(size={"height": 64, "width": 64}, resample=3).save_pretrained(tmp_path / "Fake-Real")
-    otherwise = hub.load(tmp_path / "Fake-Real").made_by()["weights"]
+    otherwise = hub.load(str(tmp_path / "Fake-Real")).made_by()["weights"]
     assert otherwise["model.safetensors"] == one.made_by()["weights"]["model.safetensors"]
     assert otherwise != one.made_by()["weights"], "a profile does not hold for other settings"
     assert score(hub.load(saved("LABEL_0", "LABEL_1"), fake=0)) == pytest.approx(score(one))
