@@ -445,7 +445,7 @@ def test_a_file_that_holds_something_else_is_refused_in_one_sentence(forked, tmp
 
 def test_where_it_goes_is_told_too(tmp_path, capsys):
     save_file({"a": torch.zeros(2)}, tmp_path / "x.safetensors")
-    for out, told in (("x.safetensors", "another file than the one"), (".", "Name a file in it"),
+    for out, told in (("x.safetensors", "another file"), (".", "Name a file in it"),
                       ("o.bin", "ends in .safetensors")):  # fmt: skip
         assert main(["import", "fpn", str(tmp_path / "x.safetensors"), "--out", str(tmp_path / out)]) == 2
         assert told in capsys.readouterr().err

@@ -139,8 +139,6 @@ class Recipe:
         if self.forgers or self.own_share:
             of_shares("shares of forgers", self.forgers.values())
         in_one(self, "edited", "bared", "after", "own_share", "drop_path", "layer_decay")
-        known("source in [genuine]", self.genuine, self.sources)
-        known("source in [in_part]", self.in_part, {*self.sources, *self.genuine.values()})
         known("loss", self.loss_weights, _LOSSES)
         if not all(0 <= share <= 1 for share in self.in_part.values()):
             raise InputError(f"recipe: expected in_part as shares from 0 to 1, got {self.in_part}")
