@@ -217,3 +217,7 @@ def test_a_difference_mask_marks_what_was_changed_and_not_the_compression():
     assert difference.mask(degrade.jpeg(pristine, 75), pristine).max() < 0.2
     with pytest.raises(InputError, match="one size"):
         difference.mask(fake, pristine[:100])
+
+
+def test_files_are_in_the_order_of_their_numbers_whatever_digits_are_in_their_names():
+    assert sorted(["10.png", "2.png", "1²2.png"], key=_disk.natural) == ["1²2.png", "2.png", "10.png"]

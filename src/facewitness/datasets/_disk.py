@@ -101,7 +101,7 @@ def folder(root: str | Path, dataset: str, needed: Iterable[str], any_of: bool =
 
 def natural(path: Path | str) -> list[Any]:
     """A sorting key under which frame 2 comes before frame 10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(path))]
 
 
 def pictures(below: Path, deep: bool = True) -> list[Path]:
