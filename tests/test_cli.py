@@ -57,10 +57,10 @@ def _brightness(outside, monkeypatch):
     monkeypatch.syspath_prepend(str(outside))
     source = Path(facewitness.__file__).parents[1]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (outside, source, os.environ.get("PYTHONPATH", "")))))
-    for cached in (plugins.names, plugins._outside):
+    for cached in (plugins.names, plugins._outside, plugins._installed):
         cached.cache_clear()
     yield
-    for cached in (plugins.names, plugins._outside):
+    for cached in (plugins.names, plugins._outside, plugins._installed):
         cached.cache_clear()
 
 
@@ -657,10 +657,11 @@ def test_a_limit_may_be_a_fraction(tmp_path, capsys):
 
 def test_a_folder_s_other_files_are_counted_by_kind(tmp_path, capsys):
     painted(40).save(tmp_path / "a.png")
-    for name in ("a.cr2", "b.PDF", "c.txt", "d.md", "e", "f.[red]", ".hidden"):
+    for name in ("a.cr2", "b.PDF", "c.txt", "d.md", "e", "f.[red]", ".hidden", "._a.png", ".b.png"):
         (tmp_path / name).write_text("x")
     others = (
-        "skipped 6 other files: 1 .[red] file, 1 PDF, 1 file without an ending, 1 raw photo, 2 text; "
+        "skipped 7 other files: 1 .[red] file, 1 PDF, 1 file without an ending, 1 hidden picture or film, 1 raw photo, "
+        "2 text; "
         "a PDF's pictures are analysed when it is named, such as b.PDF"
     )
     for words, stream in (((), 0), (("--json",), 1), (("--quiet",), 1)):
@@ -668,7 +669,7 @@ def test_a_folder_s_other_files_are_counted_by_kind(tmp_path, capsys):
         assert others in capsys.readouterr()[stream]
     assert analyze(tmp_path, tmp_path / "c.txt") == 3  # named itself: told by itself
     told = capsys.readouterr()
-    assert "skipped 5 other files" in told.out and "c.txt" in told.err
+    assert "skipped 6 other files" in told.out and "c.txt" in told.err
 
 
 @pytest.mark.parametrize(

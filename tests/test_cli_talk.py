@@ -114,6 +114,13 @@ def test_chat_ends_with_its_input(photo, capsys, monkeypatch):
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+@pytest.mark.parametrize(("command", "stream"), [("chat", "stdin"), ("chat", "stdout"), ("ask", "stdin")])
+def test_a_closed_input_or_output_is_told(photo, capsys, monkeypatch, command, stream):
+    monkeypatch.setattr(f"sys.{stream}", None)
+    assert main([command, str(photo)] if command == "chat" else [command, "-", "Is it fake?"]) == 2
+    assert "closed" in capsys.readouterr().err
+
+
 def test_a_backend_words_the_answer(photo, capsys):
     words = ["ask", str(photo), "Is it fake?", "--backend", "echo", "--option", 'echo.answers=["I cannot tell."]']
     assert main(words) == 0

@@ -154,6 +154,7 @@ def forget() -> None:
     """What is installed: a process otherwise looks once."""
     plugins.names.cache_clear()
     plugins._outside.cache_clear()
+    plugins._installed.cache_clear()
 
 
 @pytest.fixture

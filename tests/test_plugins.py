@@ -53,6 +53,7 @@ def forget() -> None:
     """What is installed: a process otherwise looks once."""
     plugins.names.cache_clear()
     plugins._outside.cache_clear()
+    plugins._installed.cache_clear()
 
 
 class Site:
@@ -303,3 +304,29 @@ def test_a_module_that_a_package_lacks_of_its_own_is_not_advised_to_be_installed
         InputError, match=r"formats/b of elsewhere 1\.5 cannot be loaded \(ModuleNotFoundError: .*Mend it"
     ):
         plugins.get("formats", "b")
+
+
+def test_a_damaged_table_of_some_package_keeps_no_other_leaf_away(site: Site, capsys: pytest.CaptureFixture[str]):
+    site.install("elsewhere", "[facewitness.witnesses]\nsame = same_by_damaged\n", same_by_damaged=GOOD)
+    site.install("nobodys", "")
+    (site.folder / "nobodys-1.5.dist-info" / "entry_points.txt").write_bytes(b"\xff\xfe[console_scripts]")
+    forget()
+    assert "same" in plugins.names("witnesses") and "whole" in plugins.names("finders")
+    assert capsys.readouterr().err.count("cannot be read and is passed over (UnicodeDecodeError") == 1
+
+
+def test_a_package_without_its_metadata_is_named_by_its_module(site: Site):
+    site.install("elsewhere", "[facewitness.witnesses]\nlost = same_by_lost\n", same_by_lost=GOOD)
+    (site.folder / "elsewhere-1.5.dist-info" / "METADATA").unlink()
+    forget()
+    assert plugins.origin("witnesses", "lost") == "same_by_lost"
+
+
+def test_a_slow_import_of_another_package_is_named(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(plugins, "_PATIENCE", 0.05)
+    site.install("elsewhere", "[facewitness.witnesses]\nslow = slow_import\n", slow_import="import time; time.sleep(0.5)")
+    with pytest.raises(InputError, match="expected a module with load"):
+        plugins.get("witnesses", "slow")
+    assert "witnesses/slow of elsewhere 1.5 is still being imported" in capsys.readouterr().err

@@ -382,6 +382,8 @@ def test_a_part_of_a_film_ends_before_the_next_one_begins():
 
 def test_every_moment_that_is_named_counts():
     assert times.moments_asked_for("Is 0:01 more fake than 1:02:03?") == (1.0, 3723.0)
+    assert times.moments_asked_for("at 1234567 seconds, or at 123:00:00?") == (1_234_567.0, 442_800.0)
+    assert times.frames_asked_for("Is frame 12345678901 fake?") == (12_345_678_901,)
     for words in ("4s", "at second four", "Is it fake after four seconds?", "at about 4 sec"):
         assert times.moments_asked_for(words) == (4.0,)
     assert times.frames_asked_for("Is frame 35 more fake than frame ten?") == (35, 10)

@@ -507,6 +507,14 @@ def test_tensors_that_are_more_or_less_than_numbers_are_told(forked, tmp_path, h
         published.read(file)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="where memory is bounded")
+def test_a_pickle_that_asks_for_memory_gets_none(forked, tmp_path):
+    file = tmp_path / "a.pth"
+    file.write_bytes(b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.")  # bytearray(2**31 - 1)
+    with pytest.raises(WeightsError, match="repeat few bytes"):
+        published.read(file)
+
+
 def test_too_many_tensors_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr(published, "MOST_TENSORS", 2)
     save_file({str(i): torch.zeros(1) for i in range(3)}, tmp_path / "a.safetensors")

@@ -156,6 +156,8 @@ def by_name(path: Path) -> str:
     with contextlib.suppress(OSError):
         if path.is_dir():
             return "linked folder"  # none but these are left out
+    if path.name.startswith("."):
+        return "hidden picture or film"  # of hidden files none but these are left out
     ending = path.suffix.lower().rstrip()
     return _BY_ENDING.get(ending) or (f"{ending} file" if ending else "file without an ending")
 

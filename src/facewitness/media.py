@@ -377,7 +377,8 @@ def collect(paths: Iterable[str | os.PathLike[str]], left_out: set[Path] | None 
 
     Args:
         paths: files, folders, patterns.
-        left_out: gets the folders' other files, which have no ending of a picture or a film, and links to folders.
+        left_out: gets the folders' other files, which have no ending of a picture or a film, hidden pictures and films,
+            and links to folders.
     """
     seen: set[str] = set()
     others = set[Path]() if left_out is None else left_out
@@ -418,11 +419,12 @@ def _pictures_below(folder: Path, others: set[Path]) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         others |= {Path(where, name) for name in folders if Path(where, name).is_symlink()}
         for file in sorted(files):
-            if file.startswith(".") or file.lower() in ("thumbs.db", "desktop.ini"):  # what file managers leave
+            is_shown, is_hidden = Path(file).suffix.lower() in SUFFIXES | FILMS, file.startswith(".")
+            if file.startswith("._") or file.lower() in ("thumbs.db", "desktop.ini"):  # what file managers leave
                 continue
-            if Path(file).suffix.lower() in SUFFIXES | FILMS:
+            if is_shown and not is_hidden:
                 yield Path(where, file)
-            else:
+            elif is_shown or not is_hidden:
                 others.add(Path(where, file))
     yield from closed  # folders that may not be listed: `read` will say so
 

@@ -17,10 +17,11 @@ import inspect
 import pkgutil
 import re
 import sys
+import threading
 import typing
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
@@ -64,16 +65,43 @@ _DISTRIBUTIONS = {
     "magic": "python-magic", "pkg_resources": "setuptools", "pywt": "PyWavelets", "skimage": "scikit-image",
     "umap": "umap-learn", "yaml": "PyYAML",
 } | {name: name for name in ("numpy", "onnxruntime", "rich")}  # fmt: skip
+_PATIENCE = 5.0  # seconds for which another package's import may last before it is named
+
+
+@cache
+def _installed() -> tuple[EntryPoint, ...]:
+    """Leaves of all families that other packages bring; read once, because it opens each installed package's table."""
+    entries: list[EntryPoint] = []
+    packages = set()
+    for each in distributions():
+        try:
+            ours = [entry for entry in each.entry_points if entry.group.startswith("facewitness.")]
+            name = re.sub(r"[-_.]+", "-", each.name or "").lower() if ours else ""
+        except Exception as error:  # a damaged table, maybe of a package that has nothing to do with us
+            _tell(f"an installed package's entry_points.txt cannot be read and is passed over ({_reason(error)})")
+            continue
+        if not name or name not in packages:  # as in imports, the first of one name on the path counts
+            entries += ours
+            packages.add(name)
+    return tuple(entries)
+
+
+def _tell(text: str) -> None:
+    """A line on standard error, if there is one."""
+    if sys.stderr is not None:
+        print(f"facewitness: {text}", file=sys.stderr, flush=True)
 
 
 @cache
 def _outside(family: str) -> dict[str, tuple[EntryPoint, ...]]:
-    """Leaves that other packages bring; read once, because it opens every installed package's metadata.
+    """Leaves of a family that other packages bring, of names that a leaf can have.
 
-    Of names that a leaf can have; each with all the packages that bring one so called.
+    Each with all the packages that bring one so called.
     """
     by_name: dict[str, list[EntryPoint]] = {}
-    for entry in entry_points(group=f"facewitness.{family}"):
+    for entry in _installed():
+        if entry.group != f"facewitness.{family}":
+            continue
         if entry.name.isidentifier() and entry.name.isascii() and entry not in by_name.setdefault(entry.name, []):
             by_name[entry.name].append(entry)
     return {name: tuple(entries) for name, entries in by_name.items()}
@@ -87,7 +115,8 @@ def _own(family: str) -> frozenset[str]:
 
 def _package(entry: EntryPoint) -> str:
     """The package that brings an entry point, with its version."""
-    package = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else entry.value
+    named = entry.dist is not None and entry.dist.name  # none where its METADATA is lost
+    package = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None and named else entry.value
     return "".join(c for c in package if c.isprintable())[:100]
 
 
@@ -159,6 +188,11 @@ def _loaded(family: str, name: str, entry: EntryPoint) -> ModuleType:
     """Another package's leaf, whatever it does when it is imported."""
     what, package = f"{family}/{name}", _package(entry)
     function, _ = FAMILIES[family]
+    slow = threading.Timer(
+        _PATIENCE, _tell, (f"{what} of {package} is still being imported. Wait, or stop and uninstall {package}.",)
+    )
+    slow.daemon = True
+    slow.start()
     try:
         module: Any = entry.load()
         lacks = next((part for part in (function, *_BESIDES.get(family, ())) if not hasattr(module, part)), None)
@@ -171,6 +205,8 @@ def _loaded(family: str, name: str, entry: EntryPoint) -> ModuleType:
         raise InputError(
             f"{what} of {package} cannot be loaded ({_reason(error)}). Mend it, or uninstall {package}."
         ) from error
+    finally:
+        slow.cancel()
     if lacks is not None:
         raise InputError(f"{what} of {package}: expected a module with {lacks}, got {entry.value} without it. Mend it.")
     return cast(ModuleType, module)

@@ -9,18 +9,18 @@ from facewitness.people import NTH, ordinal
 from facewitness.words import normal
 
 _MOMENT = re.compile(
-    r"\b(?:(\d{1,2}):)?(\d{1,3}):(\d{2}(?:\.\d{1,3})?)\b|"
-    r"(?:\b(?:at|after|around|by|and) |^)(?:about |around )?(\d{1,6}(?:\.\d{1,3})?) ?(?:s|secs?|seconds?)\b|"
-    r"\bsecond (?:number |no\.? ?|#)?(\d{1,6}(?:\.\d{1,3})?)\b"
+    r"\b(?:(\d{1,30}):)?(\d{1,30}):(\d{2}(?:\.\d{1,3})?)\b|"
+    r"(?:\b(?:at|after|around|by|and) |^)(?:about |around )?(\d{1,30}(?:\.\d{1,3})?) ?(?:s|secs?|seconds?)\b|"
+    r"\bsecond (?:number |no\.? ?|#)?(\d{1,30}(?:\.\d{1,3})?)\b"
 )
 _FRAME = re.compile(
-    r"\bframes? (?:number |no\.? ?|#)?(\d{1,9})(?: ?(?:to|and|or|through|[-–]) ?(\d{1,9}))?\b|"
+    r"\bframes? (?:number |no\.? ?|#)?(\d{1,30})(?: ?(?:to|and|or|through|[-–]) ?(\d{1,30}))?\b|"
     r"\b(first|last|final) frame\b"
 )
 _MOMENTS = 8  # that an answer tells of
 _CLOCK = (
-    r"(?:(?:(?P<h{n}>\d{{1,2}}):)?(?P<m{n}>\d{{1,3}}):(?P<s{n}>\d{{2}}(?:\.\d{{1,3}})?)|"
-    r"(?P<p{n}>\d{{1,6}}(?:\.\d{{1,3}})?){unit})"
+    r"(?:(?:(?P<h{n}>\d{{1,30}}):)?(?P<m{n}>\d{{1,30}}):(?P<s{n}>\d{{2}}(?:\.\d{{1,3}})?)|"
+    r"(?P<p{n}>\d{{1,30}}(?:\.\d{{1,3}})?){unit})"
 )
 _SECONDS = r" ?(?:s|sec|secs|seconds?)"
 _BETWEEN = re.compile(
@@ -34,7 +34,7 @@ _SECONDS_TO = re.compile(
 _BEFORE = re.compile(rf"\b(?:before|until|till|up to) {_CLOCK.format(n=1, unit=_SECONDS)}\b")
 _AFTER = re.compile(rf"\b(?:after|since|from) {_CLOCK.format(n=1, unit=f'{_SECONDS} on')}")
 _PART = re.compile(
-    rf"\b(?P<which>{NTH}|last|opening|closing|final) (?:(?P<count>\d{{1,6}}(?:\.\d{{1,3}})?) )?"
+    rf"\b(?P<which>{NTH}|last|opening|closing|final) (?:(?P<count>\d{{1,30}}(?:\.\d{{1,3}})?) )?"
     r"(?P<unit>seconds?|half|third|quarter|minutes?|frames?)\b|"
     r"\b(?:at|in|near|towards?|about) the (?:very )?(?P<end>start|beginning|end)\b(?! of (?:the|his|her) (?:nose|"
     r"eye\w*|"
@@ -128,7 +128,7 @@ def moments_asked_for(question: str) -> tuple[float, ...]:
 
 
 _STEP = re.compile(
-    r"\b(?:(?P<half>half (?:of )?an?|an? half|0?\.5) |(?P<count>\d{1,6}(?:\.\d{1,3})?|an?|another|the|one) )?"
+    r"\b(?:(?P<half>half (?:of )?an?|an? half|0?\.5) |(?P<count>\d{1,30}(?:\.\d{1,3})?|an?|another|the|one) )?"
     r"(?P<unit>second|sec|s|minute|frame|moment)s? (?P<way>later|afterwards?|further|earlier|previously|"
     r"(?:after|before)(?= \d+:\d|(?: (?:that|this))?\W*$)|(?:on|back)(?=\W*$))\b(?: (?:that|this)\b)?|"
     r"\b(?:the )?(?P<next>next|following|previous|preceding) (?P<one>second|minute|frame|moment)\b"

@@ -484,7 +484,7 @@ def _analysed(given: argparse.Namespace, pictures: Any) -> Any:
 def _agreed(question: str) -> bool:
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
+    except (EOFError, RuntimeError):  # RuntimeError: the input was closed by whoever started us
         return False
 
 

@@ -229,7 +229,7 @@ def _asked(prompt: str) -> str:
     """What a person types; empty at the end of the input."""
     try:
         return input(prompt).strip()
-    except EOFError:
+    except (EOFError, RuntimeError):  # RuntimeError: it was closed by whoever started us
         return ""
 
 

@@ -117,6 +117,8 @@ def _begun(given: argparse.Namespace) -> Dialogue:
     if given.photo == "-":
         from facewitness.media import MAX_BYTES
 
+        if sys.stdin is None:
+            raise InputError("-: expected a picture on standard input, which is closed")
         source = sys.stdin.buffer.read(MAX_BYTES + 1)
     options = system(given)
     backend = None
@@ -329,6 +331,8 @@ def _wire(question: str, answer: Answer) -> dict[str, Any]:
 def _chat(given: argparse.Namespace) -> int:
     if given.photo == "-":
         raise InputError("chat: expected a file, for standard input holds the questions. Try facewitness ask.")
+    if sys.stdin is None or sys.stdout is None:
+        raise InputError("chat: expected standard input and output, and one is closed. Try facewitness ask.")
     dialogue = _begun(given)
     typed = sys.stdin.isatty()
     if isinstance(sys.stdin, io.TextIOWrapper):  # a byte that is no letter ends no conversation

@@ -19,7 +19,7 @@ from typing import Any
 
 from facewitness import geometry, media
 from facewitness.errors import FacewitnessError, TooLarge
-from facewitness.types import Sample
+from facewitness.types import Box, Sample
 
 DECODED = 1_000  # pictures that are decoded to the end where nobody says how many
 _KEPT = 200_000_000  # bytes of pictures inside tables that wait for being decoded
@@ -32,6 +32,7 @@ KINDS = {  # of one picture, and of several
     "short": ("lacks a part of what it shows", "lack a part of what they show"),
     "large": ("is over the limits of a picture", "are over the limits of a picture"),
     "mask": ("has a mask that cannot be used", "have masks that cannot be used"),
+    "box": ("has a box that lies beyond it", "have boxes that lie beyond them"),
 }
 
 
@@ -64,6 +65,7 @@ class Openable:
         self._root, self._decode = root, decode
         self._seen: set[int] = set()  # hashes of names: a million take a tenth of the memory
         self._chosen: list[tuple[int, int, str, bytes | None, Any]] = []  # a heap, the last to be decoded first
+        self._boxes: dict[int, list[Box]] = {}  # of those, and of what else is said of the same file
         self._kept = 0
         self._counts: dict[str, list[Any]] = {}
 
@@ -74,6 +76,9 @@ class Openable:
             sample: Of a dataset.
         """
         number = int.from_bytes(hashlib.sha256(sample.file.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+        boxes = [*([] if sample.box is None else [sample.box]), *(sample.truth.boxes or {}).values()]
+        if number in self._boxes:
+            self._boxes[number] += boxes
         if number in self._seen or (sample.image is None and self._root is None):
             return
         self._seen.add(number)
@@ -85,17 +90,22 @@ class Openable:
         if is_film:
             return
         heapq.heappush(self._chosen, chosen)
+        self._boxes[number] = boxes
         self._kept += len(sample.image or b"")
         while len(self._chosen) > self._decode or self._kept > _KEPT:
-            self._kept -= len(heapq.heappop(self._chosen)[3] or b"")
+            last = heapq.heappop(self._chosen)
+            self._kept -= len(last[3] or b"")
+            del self._boxes[-last[0]]
 
     def broken(self) -> tuple[Broken, ...]:
         """Decode those that were chosen; what is amiss, by kind, in the order of `KINDS`."""
-        for _, _, name, image, mask in sorted(self._chosen, reverse=True):
+        for number, _, name, image, mask in sorted(self._chosen, reverse=True):
             sizes: list[tuple[int, int]] = []
             self._tries(name, lambda name=name, image=image, to=sizes: to.append(self._read(name, image)))  # type: ignore[misc]
             if mask is not None:
                 self._tries(name, lambda mask=mask, sizes=sizes: _fits(mask(), sizes), kind="mask")  # type: ignore[misc]
+            if sizes and (beyond := _beyond(self._boxes[-number], *sizes[0])):
+                self._count("box", f"{name}: {beyond}")
         self._chosen.clear()
         counted = ((kind, self._counts[kind]) for kind in KINDS if kind in self._counts)
         return tuple(Broken(kind, count, first) for kind, (count, first) in counted)
@@ -154,3 +164,16 @@ def _fits(mask: Any, sizes: list[tuple[int, int]]) -> None:
     for height, width in sizes:
         if hasattr(mask, "ndim"):
             geometry.check_fits(mask, height, width)
+
+
+def _beyond(boxes: list[Box], height: int, width: int) -> str:
+    """A sentence about the first box of which more than half is beyond its picture; nothing where none is.
+
+    A face that is cut off has a box a little beyond.
+    """
+    for box in boxes:
+        x1, y1, x2, y2 = box
+        if min(x2, width) - max(x1, 0) < (x2 - x1) / 2 or min(y2, height) - max(y1, 0) < (y2 - y1) / 2:
+            got = ", ".join(f"{x:.6g}" for x in box)
+            return f"expected boxes in {width} × {height} pixels, got {got}. Name them in this picture's own pixels."
+    return ""

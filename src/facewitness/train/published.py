@@ -17,7 +17,7 @@ LAVIS saves only what was trained: the image encoder, T5 and the prompter, which
 authors' file as wholes. They then are those of the InstructBLIP that the recipe names (`partial`).
 
 A pickle can hold code. It is opened in a process of its own, with torch's reader for tensors alone (`weights_only`),
-with no network where the system can take it away, and comes back as safetensors.
+with no network where the system can take it away and memory bounded where it is Linux, and comes back as safetensors.
 """
 
 from __future__ import annotations
@@ -62,8 +62,17 @@ def refuse(*_, **__):
 socket.socket.connect = socket.create_connection = refuse
 import torch
 from safetensors.torch import save_file
+try:  # a few bytes of a pickle can ask for any amount of memory
+    import resource
+    taken = int(open("/proc/self/statm").read().split()[5]) * resource.getpagesize()
+    most = taken + 500_000_000 + 10 * os.path.getsize(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+except (ImportError, OSError, ValueError, IndexError):  # another system, or a lower limit that holds already
+    pass
 try:
     held = torch.load(sys.argv[1], map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(sys.argv[1]))
+except MemoryError:
+    sys.exit("swollen")
 except Exception as error:
     name = re.search(r"(?:GLOBAL|[Gg]lobal:?|class) +([A-Za-z_][\\w.]*\\.\\w+)", str(error))
     if isinstance(error, pickle.UnpicklingError) and name:
