@@ -326,7 +326,9 @@ def test_a_slow_import_of_another_package_is_named(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(plugins, "_PATIENCE", 0.05)
-    site.install("elsewhere", "[facewitness.witnesses]\nslow = slow_import\n", slow_import="import time; time.sleep(0.5)")
+    site.install(
+        "elsewhere", "[facewitness.witnesses]\nslow = slow_import\n", slow_import="import time; time.sleep(0.5)"
+    )
     with pytest.raises(InputError, match="expected a module with load"):
         plugins.get("witnesses", "slow")
     assert "witnesses/slow of elsewhere 1.5 is still being imported" in capsys.readouterr().err

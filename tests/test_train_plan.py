@@ -21,6 +21,7 @@ for package in ("peft", "transformers", "trl"):
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from facewitness.apps.cli import main  # noqa: E402
+from facewitness.models._hub import located  # noqa: E402
 
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
 from facewitness.backends import transformers as backend  # noqa: E402
@@ -354,6 +355,12 @@ def test_more_layers_than_the_weights_have_take_no_memory(tmp_path, small, layer
         pv.plain(str(folder))
     with pytest.raises(WeightsError, match=sentence.split(" = ")[0].split(", got")[0]):
         backend.load(str(folder))
+
+
+def test_more_labels_than_there_are_names_for_take_no_memory(tmp_path):
+    (tmp_path / "config.json").write_text('{"num_labels": 1000000000}')
+    with pytest.raises(WeightsError, match=r"expected num_labels of at most 1,000,000, got 1000000000 in config\.json"):
+        located(str(tmp_path), None, fetch=False)
 
 
 def test_settings_that_no_model_can_be_made_of_are_told(tmp_path, small, capsys):

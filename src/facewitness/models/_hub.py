@@ -105,7 +105,7 @@ _FORBIDDEN = {  # key: what it would make transformers or timm do
 
 
 _LAYERS = ("num_hidden_layers", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers", "depth")
-_MOST_LAYERS = 2_000  # of any model; more take hours to be made
+_MOST = dict.fromkeys(_LAYERS, 2_000) | {"num_labels": 1_000_000}  # of any model; more take hours to be made, or memory
 
 
 def harmless(folder: Path, model: str) -> None:
@@ -142,9 +142,9 @@ def harmless(folder: Path, model: str) -> None:
                     "class for such a model is taken, and a model without one is refused.",
                 )
             why = _FORBIDDEN.get(key) if value else None
-            if key in _LAYERS and isinstance(value, int) and value > _MOST_LAYERS:
+            if key in _MOST and isinstance(value, int) and value > _MOST[key]:
                 raise WeightsError(
-                    f"The settings of '{model}': expected {key} of at most {_MOST_LAYERS:,}, got {value!r:.40} in "
+                    f"The settings of '{model}': expected {key} of at most {_MOST[key]:,}, got {value!r:.40} in "
                     f"{file.name}. Copy it again from where it came."
                 )
             if _IMPLEMENTATION.search(key) and "/" in json.dumps(value):
