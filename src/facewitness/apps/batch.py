@@ -350,13 +350,27 @@ def _of_table(where: str) -> Iterator[tuple[str, str | bytes | InputError]]:
                 yield label, InputError(f"'{label}': expected the bytes of a picture.") if wrong else value
 
 
+class _Ending:
+    """A stream that is not read on and on past its end: a tar passes over what its header claims, block by block."""
+
+    def __init__(self, stream: Any):
+        self._stream, self._left = stream, 5  # readings past the end that a whole tar may want
+
+    def read(self, size: int) -> bytes:
+        content: bytes = self._stream.read(size)
+        self._left -= not content
+        if not self._left:
+            raise EOFError("it ends before what its table of contents claims")
+        return content
+
+
 def _of_tar(where: str) -> Iterator[tuple[str, str | bytes | InputError]]:
     """The pictures of a tar, in its order. Names are labels: nothing is unpacked."""
     import tarfile
 
     from facewitness import media
 
-    with _opened(where) as file, tarfile.open(fileobj=file, mode="r|") as archive:
+    with _opened(where) as file, tarfile.open(fileobj=_Ending(file), mode="r|") as archive:
         for member in archive:
             if not member.isfile() or Path(member.name).suffix.lower() not in media.SUFFIXES | media.FILMS:
                 continue
