@@ -27,7 +27,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from facewitness.apps._words import (
     ALL,
@@ -370,7 +370,7 @@ def _of_tar(where: str) -> Iterator[tuple[str, str | bytes | InputError]]:
 
     from facewitness import media
 
-    with _opened(where) as file, tarfile.open(fileobj=_Ending(file), mode="r|") as archive:
+    with _opened(where) as file, tarfile.open(fileobj=cast(BinaryIO, _Ending(file)), mode="r|") as archive:
         for member in archive:
             if not member.isfile() or Path(member.name).suffix.lower() not in media.SUFFIXES | media.FILMS:
                 continue
