@@ -225,6 +225,7 @@ def test_what_is_no_model_gets_a_sentence(tmp_path, monkeypatch):
             hub.load(str(tmp_path / model), fake=1)
     for options, sentence in (
         ({"model": None}, "hub.model: expected a model"),
+        ({"model": ""}, "hub.model: expected a model"),
         ({"crop": "nose"}, "hub.crop: expected one of face, aligned, whole"),
         ({"margin": 0.5}, "hub.margin"),
         ({"norm": "mine"}, "hub.norm"),

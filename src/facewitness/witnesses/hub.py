@@ -68,7 +68,7 @@ def load(
         WeightsError: the model cannot be had, or is none of these.
         MissingExtra: torch or transformers is not installed.
     """
-    if model is None:
+    if not model:
         raise InputError("hub.model: expected a model. Name one with --option hub.model=yermandy/GenD_CLIP_L_14")
     if crop not in (None, *CROPS):
         raise InputError(f"hub.crop: expected one of {', '.join(CROPS)}, got {crop!r}")
